@@ -1,0 +1,34 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using static TorchSharp.torch;
+
+namespace Lab.Tensors.Kernels;
+
+/// <summary>Direct access to the memory of CPU tensors, and the split of loops over cores.</summary>
+internal static unsafe class HostMemory
+{
+    /// <summary>Whether the kernels can work on this tensor in place: FP32, contiguous, on the CPU.</summary>
+    public static bool IsAddressable(Tensor tensor) =>
+        tensor.device_type == TorchSharp.DeviceType.CPU && tensor.dtype == ScalarType.Float32 && tensor.is_contiguous();
+
+    /// <summary>The address of the first element. The tensor must outlive its use.</summary>
+    public static float* Address(Tensor tensor)
+    {
+        if (!IsAddressable(tensor)) throw new ArgumentException("Needs a contiguous FP32 tensor on the CPU.", nameof(tensor));
+        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+    }
+
+    /// <summary>Runs <paramref name="body"/>(from, to) over [0, count) on as many cores as torch uses, in equal contiguous parts.</summary>
+    public static void ForRanges(int count, long workPerItem, Action<int, int> body)
+    {
+        const long WorkWorthATask = 1 << 15;
+        int parts = (int)Math.Min(get_num_threads(), Math.Max(1, count * workPerItem / WorkWorthATask));
+        if (parts <= 1)
+        {
+            body(0, count);
+            return;
+        }
+
+        Parallel.For(0, parts, part => body((int)((long)count * part / parts), (int)((long)count * (part + 1) / parts)));
+    }
+}
