@@ -1,0 +1,66 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+
+namespace Lab.Gateway.Definitions;
+
+/// <summary>What stands between "${" and "}": "parameters.seed", "steps.prune[sparse].evaluation.edges", "item".</summary>
+/// <param name="Text">As it is written.</param>
+/// <param name="Root">"parameters", "steps" or "item".</param>
+/// <param name="Path">What follows: names, and keys in brackets with their brackets.</param>
+internal sealed partial record Reference(string Text, string Root, IReadOnlyList<string> Path)
+{
+    public const string Every = "[*]";
+
+    /// <summary>The parameter or step that is named; null in a reference to the item.</summary>
+    public string? Name => Root == "item" || Path.Count == 0 ? null : Path[0];
+
+    /// <summary>The "[key]" after a step's ID, or null.</summary>
+    public string? Key => Root == "steps" && Path.Count > 1 && Path[1][0] == '[' ? Path[1] : null;
+
+    /// <summary>The path inside the value that is named.</summary>
+    public IEnumerable<string> Rest => Path.Skip(Root == "item" ? 0 : Key is null ? 1 : 2);
+
+    /// <summary>Null if the text is no reference.</summary>
+    public static Reference? Parse(string text)
+    {
+        Match match = Grammar().Match(text.Trim());
+        if (!match.Success) return null;
+        string root = match.Groups["root"].Value;
+        string[] path = [.. match.Groups["segment"].Captures.Select(c => c.Value.TrimStart('.'))];
+        bool isNamed = root == "item" || (path.Length > 0 && path[0][0] != '[');
+        return isNamed ? new Reference(text, root, path) : null;
+    }
+
+    /// <summary>
+    /// Follows a path. Keys may hold dots ("metrics.circuit.nodes" with a member "circuit.nodes"): the longest that fits is taken.
+    /// False if the path leads nowhere.
+    /// </summary>
+    public static bool TryFollow(JsonNode? value, ReadOnlySpan<string> path, out JsonNode? found)
+    {
+        found = value;
+        if (path.IsEmpty) return true;
+        if (path[0][0] == '[')
+        {
+            string key = path[0][1..^1];
+            return value switch
+            {
+                JsonArray items => int.TryParse(key, out int index) && index >= 0 && index < items.Count && TryFollow(items[index], path[1..], out found),
+                JsonObject members => members.TryGetPropertyValue(key, out JsonNode? member) && TryFollow(member, path[1..], out found),
+                _ => false,
+            };
+        }
+
+        if (value is not JsonObject parent) return false;
+        int names = 1;
+        while (names < path.Length && path[names][0] != '[') names++;
+        for (; names > 0; names--)
+        {
+            string name = string.Join('.', path[..names]);
+            if (parent.TryGetPropertyValue(name, out JsonNode? member) && TryFollow(member, path[names..], out found)) return true;
+        }
+        return false;
+    }
+
+    [GeneratedRegex(@"^(?<root>parameters|steps|item)(?<segment>\.[A-Za-z0-9_][A-Za-z0-9_-]*|\[[^\[\]]+\])*$")]
+    private static partial Regex Grammar();
+}
