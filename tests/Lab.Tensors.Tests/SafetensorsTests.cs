@@ -1,0 +1,224 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Lab.Tensors.Tests;
+
+public sealed class SafetensorsTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Write_ThenRead_RestoresTensorsAndMetadata()
+    {
+        HostTensor[] tensors = Samples();
+        SafetensorsWriter.Write(_folder["m.safetensors"], tensors, new Dictionary<string, string> { ["format"] = "pt", ["a \"b\""] = "ü" });
+
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["m.safetensors"]);
+
+        file.Entries.Keys.ShouldBe(tensors.Select(tensor => tensor.Name), ignoreOrder: true);
+        foreach (HostTensor tensor in tensors) file.Read(tensor.Name).ShouldBe(tensor);
+        file.Metadata.ShouldBe(new Dictionary<string, string> { ["format"] = "pt", ["a \"b\""] = "ü" }, ignoreOrder: true);
+    }
+
+    [Fact]
+    public void Write_InAnyOrder_GivesTheSameAlignedBytes()
+    {
+        SafetensorsWriter.Write(_folder["a"], Samples());
+        SafetensorsWriter.Write(_folder["b"], Samples().Reverse());
+
+        File.ReadAllBytes(_folder["a"]).ShouldBe(File.ReadAllBytes(_folder["b"]));
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["a"]);
+        file.Entries.Values.ShouldAllBe(entry => entry.Offset % entry.DataType.Size() == 0);
+    }
+
+    [Fact]
+    public void Write_OverAnExistingFile_ReplacesItAndLeavesNothingElse()
+    {
+        File.WriteAllText(_folder["m"], "old");
+
+        SafetensorsWriter.Write(_folder["m"], Samples());
+
+        SafetensorsFile.Open(_folder["m"]).Dispose();
+        _folder.Files.ShouldBe(["m"]);
+    }
+
+    [Fact]
+    public void Write_WhenItFails_KeepsTheOldFileAndLeavesNothingElse()
+    {
+        File.WriteAllText(_folder["m"], "old");
+        Directory.CreateDirectory(_folder["target"]);
+
+        Should.Throw<ArgumentException>(() => SafetensorsWriter.Write(_folder["m"], [HostTensor.FromFloats("x", [1]), HostTensor.FromFloats("x", [2])]))
+            .Message.ShouldContain("'x' is taken");
+        // The rename over a folder fails after all bytes are written.
+        Should.Throw<SystemException>(() => SafetensorsWriter.Write(_folder["target"], Samples()));
+
+        File.ReadAllText(_folder["m"]).ShouldBe("old");
+        _folder.Files.ShouldBe(["m"]);
+    }
+
+    [Fact]
+    public void Open_OfFileFromAnotherWriter_ReadsIt()
+    {
+        // As the format's own description has it: no padding, metadata last, an empty tensor between two others.
+        WriteRaw("""{"b":{"dtype":"I32","shape":[2],"data_offsets":[2,10]},"e":{"data_offsets":[2,2],"shape":[0,4],"dtype":"F64"},"a":{"dtype":"BF16","shape":[],"data_offsets":[0,2]},"__metadata__":{"k":"v"}}""", 10);
+
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["raw"]);
+
+        file.Read("a").Data.ToArray().ShouldBe([0, 1]);
+        file.Read("b").Data.ToArray().ShouldBe([2, 3, 4, 5, 6, 7, 8, 9]);
+        file.Read("e").ElementCount.ShouldBe(0);
+        file.Metadata["k"].ShouldBe("v");
+    }
+
+    [Theory]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", "overlaps")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "overlaps")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", "the 2 bytes before tensor 'a'")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "the last 2 bytes")]
+    [InlineData("{}", "the last 6 bytes")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", "do not lie within")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}""", "do not lie within")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}""", "do not lie within")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}}""", "do not lie within")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,99999999999999999999]}}""", "64-bit integers")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,6]}}""", "64-bit integers")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,6]}}""", "negative dimension")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}""", "more bytes than 64 bits")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,6]}}""", "needs 4 bytes, but has 6")]
+    [InlineData("""{"a":{"dtype":"Q4","shape":[3],"data_offsets":[0,6]}}""", "unknown type Q4")]
+    [InlineData("""{"a":{"dtype":3,"shape":[3],"data_offsets":[0,6]}}""", "unknown type 3")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[3]}}""", "lacks dtype, shape or data_offsets")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6],"x":1}}""", "unknown key 'x'")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}}""", "not valid JSON")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[3],"shape":[3],"data_offsets":[0,6]}}""", "not valid JSON")]
+    [InlineData("""{"\ud800":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}}""", "not valid JSON")]
+    [InlineData("""{"a":{"dtype":"F16","shape":[3],"data_offsets":[0,6]}""", "not valid JSON")]
+    [InlineData("""{"a":7}""", "is a JSON Number")]
+    [InlineData("[]", "is a JSON Array")]
+    [InlineData("", "not valid JSON")]
+    [InlineData("""{"__metadata__":{"a":1}}""", "is not a string")]
+    [InlineData("""{"__metadata__":[]}""", "is a JSON Array")]
+    public void Open_OfMalformedHeader_NamesPathAndReason(string header, string reason)
+    {
+        WriteRaw(header, 6);
+
+        InvalidDataException error = Should.Throw<InvalidDataException>(() => SafetensorsFile.Open(_folder["raw"]));
+
+        error.Message.ShouldStartWith(_folder["raw"]);
+        error.Message.ShouldContain(reason);
+    }
+
+    [Theory]
+    [InlineData(new byte[] { }, "too few")]
+    [InlineData(new byte[] { 1, 0, 0, 0, 0, 0, 0 }, "too few")]
+    [InlineData(new byte[] { 3, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x7D }, "only 2 follow")]
+    [InlineData(new byte[] { 255, 255, 255, 255, 255, 255, 255, 255, 0x7B, 0x7D }, "at most 100000000")]
+    [InlineData(new byte[] { 1, 225, 245, 5, 0, 0, 0, 0, 0x7B, 0x7D }, "at most 100000000")]
+    [InlineData(new byte[] { 4, 0, 0, 0, 0, 0, 0, 0, 0x22, 0xFF, 0xFE, 0x22 }, "not an object")]
+    [InlineData(new byte[] { 7, 0, 0, 0, 0, 0, 0, 0, 0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D }, "not valid JSON")]
+    public void Open_OfMalformedFile_NamesPathAndReason(byte[] bytes, string reason)
+    {
+        File.WriteAllBytes(_folder["raw"], bytes);
+
+        InvalidDataException error = Should.Throw<InvalidDataException>(() => SafetensorsFile.Open(_folder["raw"]));
+
+        error.Message.ShouldStartWith(_folder["raw"]);
+        error.Message.ShouldContain(reason);
+    }
+
+    [Fact]
+    public void Open_OfMutatedFile_SucceedsOrNamesThePath()
+    {
+        SafetensorsWriter.Write(_folder["good"], Samples(), new Dictionary<string, string> { ["k"] = "v" });
+        byte[] good = File.ReadAllBytes(_folder["good"]);
+        int headerEnd = sizeof(ulong) + (int)BinaryPrimitives.ReadUInt64LittleEndian(good);
+        Random random = new(1);
+        int refused = 0;
+        for (int i = 0; i < 4000; i++)
+        {
+            byte[] mutant = Mutate(good, headerEnd, random);
+            File.WriteAllBytes(_folder["mutant"], mutant);
+            try
+            {
+                using SafetensorsFile file = SafetensorsFile.Open(_folder["mutant"]);
+                foreach (string name in file.Entries.Keys) _ = file.Read(name);
+            }
+            catch (InvalidDataException error)
+            {
+                error.Message.ShouldStartWith(_folder["mutant"]);
+                refused++;
+            }
+        }
+
+        refused.ShouldBeInRange(2000, 3999);
+    }
+
+    [Fact]
+    public void Read_OfUnknownName_NamesItAndTheFile()
+    {
+        SafetensorsWriter.Write(_folder["m"], Samples());
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["m"]);
+
+        string message = Should.Throw<KeyNotFoundException>(() => file.Read("nothing")).Message;
+
+        message.ShouldContain("'nothing'");
+        message.ShouldContain(_folder["m"]);
+    }
+
+    [Fact]
+    public void Read_AfterDispose_Throws()
+    {
+        SafetensorsWriter.Write(_folder["m"], Samples());
+        SafetensorsFile file = SafetensorsFile.Open(_folder["m"]);
+        file.Dispose();
+
+        Should.Throw<ObjectDisposedException>(() => file.Read("wte"));
+    }
+
+    [Fact]
+    public void Open_OfMissingFile_NamesIt() =>
+        Should.Throw<FileNotFoundException>(() => SafetensorsFile.Open(_folder["missing"])).Message.ShouldContain("missing");
+
+    private static HostTensor[] Samples() =>
+    [
+        HostTensor.FromFloats("wte", [1, 2, 3, 4, 5, 6], 3, 2),
+        HostTensor.FromFloats("scalar", [-1]),
+        new HostTensor("half", TensorDataType.Float16, [3], new byte[] { 1, 2, 3, 4, 5, 6 }),
+        new HostTensor("bytes \"ü\\", TensorDataType.BFloat16, [1, 1], new byte[] { 9, 8 }),
+        new HostTensor("ids", TensorDataType.Int64, [2], new byte[16]),
+        new HostTensor("none", TensorDataType.Float64, [0, 5], default),
+        new HostTensor("steps", TensorDataType.Int32, [1], new byte[] { 1, 0, 0, 0 }),
+    ];
+
+    private static byte[] Mutate(byte[] good, int headerEnd, Random random)
+    {
+        List<byte> mutant = [.. good];
+        for (int edits = random.Next(1, 4); edits > 0; edits--)
+        {
+            int at = random.Next(Math.Min(headerEnd, mutant.Count));
+            switch (random.Next(5))
+            {
+                case 0: mutant[at] = (byte)random.Next(256); break;
+                case 1: mutant[at] = (byte)"0123456789-,:[]{}\"\\ eE."[random.Next(23)]; break;
+                case 2: mutant.RemoveAt(at); break;
+                case 3: mutant.Insert(at, (byte)random.Next(256)); break;
+                default: mutant.RemoveRange(at, random.Next(mutant.Count - at)); break;
+            }
+
+            if (mutant.Count == 0) break;
+        }
+
+        return [.. mutant];
+    }
+
+    private void WriteRaw(string header, int dataBytes)
+    {
+        byte[] json = Encoding.UTF8.GetBytes(header);
+        byte[] prefix = new byte[sizeof(ulong)];
+        BinaryPrimitives.WriteInt64LittleEndian(prefix, json.Length);
+        File.WriteAllBytes(_folder["raw"], [.. prefix, .. json, .. Enumerable.Range(0, dataBytes).Select(i => (byte)i)]);
+    }
+}
