@@ -1,0 +1,193 @@
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Lab.Protos.Run.V1;
+using Microsoft.Extensions.Logging;
+using Status = Google.Rpc.Status;
+
+namespace Lab.ServiceDefaults.Runs;
+
+/// <summary>One run in memory: its state machine, and the signal to those who watch. Thread-safe.</summary>
+internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TRun> store, TimeProvider time, ILogger logger)
+    where TRun : class, IRunResource, IMessage<TRun>, new()
+{
+    private static readonly TimeSpan PersistInterval = TimeSpan.FromSeconds(1);
+    private readonly Lock _lock = new();
+    private readonly TRun _run = record.Run;
+    private TaskCompletionSource _changed = NewSignal();
+    private TaskCompletionSource _ended = NewSignal();
+    private CancellationTokenSource? _execution;
+    private long _persistTimestamp = time.GetTimestamp();
+
+    public string Id => record.Id;
+
+    public string Name => record.Run.Name;
+
+    public Timestamp CreateTime { get; } = record.Run.Status.CreateTime;
+
+    public TRun Request => record.Request;
+
+    /// <summary>Ends when the last execution has returned; none may begin before.</summary>
+    public Task Returned { get; private set; } = Task.CompletedTask;
+
+    /// <summary>A copy of the run now, and the signals of its next change and of its end.</summary>
+    public (TRun Run, Task Changed, Task Ended) Observe()
+    {
+        lock (_lock) return (_run.Clone(), _changed.Task, _ended.Task);
+    }
+
+    public TRun Snapshot() => Observe().Run;
+
+    /// <summary>Takes up a run that an earlier process left QUEUED or RUNNING. Returns whether it is to be worked on.</summary>
+    public bool Recover()
+    {
+        lock (_lock)
+        {
+            if (_run.Status.State.IsFinal())
+            {
+                _ended.SetResult();
+                return false;
+            }
+
+            _run.Status.State = RunState.Queued;
+            _run.Status.ResumeCount++;
+            Changed();
+            return true;
+        }
+    }
+
+    /// <summary>
+    /// Begins an execution. Returns null if the run is not QUEUED (cancelled while it waited), or if its last execution has not
+    /// returned (it was resumed since, and so is in the queue once more).
+    /// </summary>
+    public RunExecution<TRun>? TryStart(CancellationToken stopping)
+    {
+        lock (_lock)
+        {
+            if (_run.Status.State != RunState.Queued || !Returned.IsCompleted) return null;
+            bool isResumed = _run.Status.StartTime is not null;
+            _run.Status.State = RunState.Running;
+            _run.Status.StartTime ??= Now();
+            var source = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+            _execution = source;
+            Changed();
+            var context = new RunContext<TRun>(
+                _run.Clone(), store.FolderOf(Id), isResumed, (change, persist) => Update(source, change, persist), time);
+            var execution = new RunExecution<TRun>(context, source);
+            Returned = execution.Returned;
+            return execution;
+        }
+    }
+
+    /// <summary>Ends an execution; without effect if the run was cancelled meanwhile.</summary>
+    public void End(RunExecution<TRun> execution, RunState state, Status? error = null)
+    {
+        lock (_lock)
+        {
+            if (_execution == execution.Source) Finish(state, error);
+        }
+    }
+
+    /// <summary>Leaves the run RUNNING, with its latest progress on disk, to be continued at the next start.</summary>
+    public void Leave(RunExecution<TRun> execution)
+    {
+        lock (_lock)
+        {
+            if (_execution != execution.Source) return;
+            _execution = null;
+            Persist(mustPersist: false);
+        }
+    }
+
+    public TRun Cancel()
+    {
+        CancellationTokenSource? execution;
+        lock (_lock)
+        {
+            execution = _execution;
+            if (!_run.Status.State.IsFinal()) Finish(RunState.Cancelled, null);
+        }
+
+        try
+        {
+            // On other threads: the executor's own code may follow at once, and is not the caller's business.
+            _ = execution?.CancelAsync();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The execution has just returned by itself.
+        }
+
+        return Snapshot();
+    }
+
+    /// <summary>Returns a FAILED or CANCELLED run to the queue; whether it did.</summary>
+    public bool TryResume()
+    {
+        lock (_lock)
+        {
+            if (_run.Status.State is not (RunState.Failed or RunState.Cancelled)) return false;
+            _run.Status.State = RunState.Queued;
+            _run.Status.Error = null;
+            _run.Status.EndTime = null;
+            _ended = NewSignal();
+            Changed();
+            return true;
+        }
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    private void Update(CancellationTokenSource execution, Action<TRun> change, bool persist)
+    {
+        lock (_lock)
+        {
+            if (_execution != execution) return;
+            change(_run);
+            if (persist || time.GetElapsedTime(_persistTimestamp) >= PersistInterval) Persist(persist);
+            Signal();
+        }
+    }
+
+    private void Finish(RunState state, Status? error)
+    {
+        _execution = null;
+        _run.Status.State = state;
+        _run.Status.Error = error;
+        _run.Status.EndTime = Now();
+        if (_run.Status.Progress is { } progress) progress.Eta = null;
+        Changed();
+        _ended.TrySetResult();
+    }
+
+    private void Changed()
+    {
+        Persist(mustPersist: false);
+        Signal();
+    }
+
+    private void Signal()
+    {
+        TaskCompletionSource changed = _changed;
+        _changed = NewSignal();
+        changed.SetResult();
+    }
+
+    /// <summary>What could not be stored is stored with the next change; the run itself goes on.</summary>
+    private void Persist(bool mustPersist)
+    {
+        _persistTimestamp = time.GetTimestamp();
+        try
+        {
+            store.Save(Id, _run);
+        }
+        catch (IOException e) when (!mustPersist)
+        {
+            LogNotPersisted(e, Name, _run.Status.State);
+        }
+    }
+
+    private Timestamp Now() => Timestamp.FromDateTimeOffset(time.GetUtcNow());
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Run}, {State}, could not be stored; the copy on disk is older")]
+    private partial void LogNotPersisted(Exception e, string run, RunState state);
+}
