@@ -1,7 +1,7 @@
 using Lab.Artifacts;
 using Lab.Models.Corpora;
-using Lab.Models.Tokenizers;
 using Lab.Models.Tests.Tokenizers;
+using Lab.Models.Tokenizers;
 
 namespace Lab.Models.Tests.Corpora;
 
