@@ -1,0 +1,42 @@
+using Lab.Tensors;
+using static TorchSharp.torch;
+
+namespace Lab.Models.Interventions;
+
+/// <summary>Copies selected activations to host memory during one pass.</summary>
+public sealed class CaptureTap : IActivationTap
+{
+    private readonly ILookup<int, ResolvedSelection> _byHook;
+    private readonly TensorDataType _type;
+    private readonly List<HostTensor> _tensors = [];
+
+    /// <summary>A tap for one pass.</summary>
+    /// <param name="captures">What to copy, resolved for the batch.</param>
+    /// <param name="type">The type of the copies.</param>
+    public CaptureTap(IReadOnlyList<ResolvedSelection> captures, TensorDataType type = TensorDataType.Float32)
+    {
+        _byHook = captures.ToLookup(selection => selection.Hook.Index);
+        _type = type;
+    }
+
+    /// <summary>The copies so far, by the hooks' canonical names, in the order of the forward pass.</summary>
+    public IReadOnlyList<HostTensor> Tensors => _tensors;
+
+    /// <inheritdoc/>
+    public bool Wants(HookPoint hook) => _byHook.Contains(hook.Index);
+
+    /// <inheritdoc/>
+    /// <exception cref="NonFiniteActivationException">An element is not finite. Scores above the diagonal are minus infinity by nature.</exception>
+    public Tensor At(HookPoint hook, Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        foreach (ResolvedSelection selection in _byHook[hook.Index])
+        {
+            HostTensor copy = selection.Gather(x).ToHost(hook.Name, _type);
+            FiniteCheck.Require(hook.IsAttention ? selection.Gather(x.tril()).ToHost(hook.Name, _type) : copy);
+            _tensors.Add(copy);
+        }
+
+        return x;
+    }
+}
