@@ -30,7 +30,7 @@ public static class LabResilience
     public static bool IsTransient(Exception e) => e switch
     {
         RpcException { StatusCode: StatusCode.Unavailable } => true,
-        // A connection that breaks in the middle of a response, as it does when the service is killed.
+        // A stream that was reset in its middle, as a proxy does when the service behind it is killed.
         RpcException { StatusCode: StatusCode.Internal or StatusCode.Unknown, Status.DebugException: { } cause } => IsLostConnection(cause),
         BrokenCircuitException => true,
         _ => false,

@@ -7,15 +7,18 @@ using Microsoft.Extensions.Options;
 
 namespace Lab.ServiceDefaults.Hosting;
 
-/// <summary>Says in one line that the part is up and where, and answers the readiness check of its name.</summary>
+/// <summary>
+/// Says in one line that the part is up and where, and answers the readiness check of its name: ready as soon as the server listens,
+/// which it does after all other hosted services have started, until the host stops.
+/// </summary>
 internal sealed partial class StartupReport(
     string part, IServer server, IOptions<LabOptions> options, IHostApplicationLifetime lifetime, ILoggerFactory loggers)
     : IHostedLifecycleService, IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(lifetime.ApplicationStarted.IsCancellationRequested && !lifetime.ApplicationStopping.IsCancellationRequested
-            ? HealthCheckResult.Healthy()
-            : HealthCheckResult.Unhealthy($"{part} is starting or stopping."));
+        Task.FromResult(lifetime.ApplicationStopping.IsCancellationRequested
+            ? HealthCheckResult.Unhealthy($"{part} is stopping.")
+            : HealthCheckResult.Healthy());
 
     public Task StartedAsync(CancellationToken cancellationToken)
     {

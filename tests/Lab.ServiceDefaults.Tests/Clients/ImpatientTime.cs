@@ -1,0 +1,17 @@
+using Microsoft.Extensions.Time.Testing;
+
+namespace Lab.ServiceDefaults.Tests.Clients;
+
+/// <summary>
+/// A clock on which nobody waits: whoever starts a wait of at most <paramref name="longest"/> moves the clock to its end. Longer ones,
+/// such as deadlines, end when the clock gets there.
+/// </summary>
+internal sealed class ImpatientTime(TimeSpan longest) : FakeTimeProvider
+{
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        ITimer timer = base.CreateTimer(callback, state, dueTime, period);
+        if (dueTime > TimeSpan.Zero && dueTime <= longest) _ = Task.Run(() => Advance(dueTime));
+        return timer;
+    }
+}
