@@ -1,1 +1,7 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.BridgeAlignment;
+
+WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+builder.AddBridgeAlignment();
+WebApplication app = builder.Build();
+app.MapBridgeAlignment();
+app.Run();

@@ -1,0 +1,42 @@
+using Lab.Models;
+using static TorchSharp.torch;
+
+namespace Lab.BridgeAlignment.Tests.Support;
+
+internal static class TinyModels
+{
+    public static GptConfig Config(int width = 16, int layers = 2, int vocabulary = 257) => new()
+    {
+        NLayers = layers,
+        DModel = width,
+        NHeads = 2,
+        DHead = 8,
+        DMlp = 32,
+        DVocab = vocabulary,
+        NCtx = 16,
+        PositionEmbedding = true,
+    };
+
+    /// <summary>Random weights, large enough for the layers to matter.</summary>
+    public static Gpt Create(GptConfig config, long seed)
+    {
+        GptWeights weights = GptWeights.Initialize(config, seed);
+        foreach (NamedParameter parameter in weights.All.Where(parameter => parameter.Value.dim() > 1)) _ = parameter.Value.mul_(10);
+        return new Gpt(config, weights);
+    }
+
+    /// <summary>The same function over a residual stream whose channel c is the original's channel order[c].</summary>
+    public static Gpt Permute(Gpt model, long[] order)
+    {
+        using var scope = NewDisposeScope();
+        Tensor index = tensor(order);
+        Dictionary<string, Tensor> source = model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value);
+        return new Gpt(model.Config, new GptWeights(model.Config, (name, _) =>
+        {
+            Tensor value = source[name];
+            bool writes = name.Contains("c_proj", StringComparison.Ordinal);
+            bool inside = name.EndsWith("c_attn.bias", StringComparison.Ordinal) || name.EndsWith("c_fc.bias", StringComparison.Ordinal);
+            return inside ? value.clone() : value.index_select(writes ? 0 : -1, index);
+        }));
+    }
+}
