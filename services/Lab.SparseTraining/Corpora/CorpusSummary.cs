@@ -1,0 +1,8 @@
+using Lab.Models.Corpora;
+
+namespace Lab.SparseTraining.Corpora;
+
+/// <summary>What was built.</summary>
+/// <param name="Info">What corpus.json says: all counts.</param>
+/// <param name="SourceDescription">In words, what the corpus was made from on this machine.</param>
+internal sealed record CorpusSummary(CorpusInfo Info, string SourceDescription);

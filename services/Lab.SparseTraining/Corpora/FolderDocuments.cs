@@ -1,0 +1,81 @@
+using System.IO.Enumeration;
+using System.Text;
+
+namespace Lab.SparseTraining.Corpora;
+
+/// <summary>The files of a folder that some patterns describe. Links to folders are not followed.</summary>
+internal sealed class FolderDocuments : IDocumentSource
+{
+    /// <summary>Larger files are not read.</summary>
+    public const long MaxFileBytes = 256L << 20;
+
+    private const string DefaultPattern = "**/*.py";
+
+    private static readonly EnumerationOptions _everything = new() { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = true };
+
+    private readonly List<FoundFile> _files;
+
+    /// <summary>Lists the files.</summary>
+    /// <param name="kind">What corpus.json calls the source.</param>
+    /// <param name="folder">The folder.</param>
+    /// <param name="patterns">Which files; none means "**/*.py".</param>
+    /// <param name="excluded">Names of folders that are left out, with all below them.</param>
+    /// <param name="seed">Decides the order.</param>
+    /// <exception cref="ArgumentException">There is no such folder, or a pattern is malformed.</exception>
+    public FolderDocuments(string kind, string folder, IReadOnlyList<string> patterns, IReadOnlySet<string> excluded, long seed)
+    {
+        if (!Directory.Exists(folder)) throw CorpusBuilder.NothingToRead($"There is no folder '{folder}' on this machine.");
+        (Kind, Folder) = (kind, Path.GetFullPath(folder));
+        if (patterns.Count == 0) patterns = [DefaultPattern];
+        GlobPattern[] globs = [.. patterns.Select(pattern => new GlobPattern(pattern, "config.folder.patterns"))];
+        _files = [.. Find(Folder, excluded).Where(file => globs.Any(glob => glob.IsMatch(file.RelativePath)))
+            .OrderBy(file => SeededHash.Of(seed, Encoding.UTF8.GetBytes(file.RelativePath))).ThenBy(file => file.RelativePath, StringComparer.Ordinal)];
+        Description = $"{string.Join(", ", patterns)} in {Folder}";
+    }
+
+    /// <inheritdoc/>
+    public string Kind { get; }
+
+    /// <inheritdoc/>
+    public string Description { get; init; }
+
+    /// <summary>The folder's absolute path.</summary>
+    public string Folder { get; }
+
+    /// <inheritdoc/>
+    public long TotalBytes => _files.Sum(file => file.Length);
+
+    /// <inheritdoc/>
+    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    {
+        foreach (FoundFile file in _files)
+        {
+            ct.ThrowIfCancellationRequested();
+            yield return file.Length > MaxFileBytes ? null : TryRead(Path.Combine(Folder, file.RelativePath));
+        }
+    }
+
+    private static byte[]? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    // Empty files are left out here; so are pipes and devices, which have no length and would block.
+    private static FileSystemEnumerable<FoundFile> Find(string folder, IReadOnlySet<string> excluded) =>
+        new(folder, (ref entry) => new FoundFile(Relative(folder, entry.ToFullPath()), entry.Length), _everything)
+        {
+            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && entry.Length > 0,
+            ShouldRecursePredicate = (ref entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0 && !excluded.Contains(entry.FileName.ToString()),
+        };
+
+    private static string Relative(string folder, string path) => Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
+
+    private readonly record struct FoundFile(string RelativePath, long Length);
+}
