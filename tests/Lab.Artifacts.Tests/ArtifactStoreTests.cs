@@ -121,21 +121,6 @@ public sealed class ArtifactStoreTests : IDisposable
     }
 
     [Fact]
-    public async Task SetNameAsync_DiskFull_KeepsOldTarget()
-    {
-        StoredArtifact first = await PutAsync("model", ("w", "1"));
-        StoredArtifact second = await PutAsync("model", ("w", "2"));
-        await _store.SetNameAsync("models/a", first.Digest, Ct);
-        string[] before = _folder.Files();
-        var store = new ArtifactStore(_folder.Path, _time, new FullDisk(10));
-
-        _ = await Should.ThrowAsync<IOException>(store.SetNameAsync("models/a", second.Digest, Ct));
-
-        (await _store.GetAsync("models/a", Ct)).Digest.ShouldBe(first.Digest);
-        _folder.Files().ShouldBe(before);
-    }
-
-    [Fact]
     public async Task PutAsync_Cancelled_LeavesNothing()
     {
         using var source = new CancellationTokenSource();
@@ -176,46 +161,6 @@ public sealed class ArtifactStoreTests : IDisposable
 
         _folder.Files().ShouldBeEmpty();
     }
-
-    [Fact]
-    public async Task GetAsync_Unknown_NamesIt()
-    {
-        (await Should.ThrowAsync<KeyNotFoundException>(_store.GetAsync("models/none", Ct))).Message.ShouldContain("models/none");
-        string digest = "sha256:" + new string('0', 64);
-        (await Should.ThrowAsync<KeyNotFoundException>(_store.GetAsync(digest, Ct))).Message.ShouldContain(digest);
-        (await _store.FindAsync("models/none", Ct)).ShouldBeNull();
-    }
-
-    [Theory]
-    [InlineData("")]
-    [InlineData("../escape")]
-    [InlineData("/models/a")]
-    [InlineData("models//a")]
-    [InlineData("models/a\n")]
-    [InlineData("models/..")]
-    [InlineData("a+b")]
-    [InlineData("sha256:abc")]
-    public async Task GetAsync_MalformedName_IsRefused(string name) =>
-        _ = await Should.ThrowAsync<ArgumentException>(_store.GetAsync(name, Ct));
-
-    [Fact]
-    public async Task SetNameAsync_MovesTheNameAndArtifactsListTheirs()
-    {
-        StoredArtifact first = await PutAsync("model", ("w", "1"));
-        StoredArtifact second = await PutAsync("model", ("w", "2"));
-        await _store.SetNameAsync("models/a", first.Digest, Ct);
-        await _store.SetNameAsync("models/b", first.Digest, Ct);
-        await _store.SetNameAsync("models", first.Digest, Ct);
-
-        await _store.SetNameAsync("models/a", second.Digest, Ct);
-
-        (await _store.GetAsync("models/a", Ct)).Digest.ShouldBe(second.Digest);
-        (await _store.GetAsync(first.Digest, Ct)).Names.ShouldBe(["models", "models/b"]);
-    }
-
-    [Fact]
-    public async Task SetNameAsync_UnknownDigest_IsRefused() =>
-        _ = await Should.ThrowAsync<KeyNotFoundException>(_store.SetNameAsync("models/a", "sha256:" + new string('0', 64), Ct));
 
     [Fact]
     public async Task GetPath_UnknownFile_NamesIt()

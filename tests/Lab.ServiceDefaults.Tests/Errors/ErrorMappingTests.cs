@@ -1,6 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
 using Lab.ServiceDefaults.Errors;
+using Lab.Tensors;
 using Polly.CircuitBreaker;
 using Polly.Timeout;
 using Status = Google.Rpc.Status;
@@ -28,6 +29,7 @@ public sealed class ErrorMappingTests
         { new TimeoutRejectedException(), Code.DeadlineExceeded, "TIMEOUT" },
         { new OperationCanceledException(), Code.Cancelled, "CANCELLED" },
         { new AggregateException(new InvalidDataException("corrupt")), Code.DataLoss, "DATA_CORRUPT" },
+        { new TensorWorkerBusyException("gpt", 64), Code.ResourceExhausted, "WORKER_BUSY" },
     };
 
     [Theory]
@@ -67,6 +69,7 @@ public sealed class ErrorMappingTests
     {
         ErrorMapping.ToStatus(new ResourceExhaustedException("BUSY", "busy", TimeSpan.FromSeconds(3))).GetDetail<RetryInfo>().RetryDelay.Seconds.ShouldBe(3);
         ErrorMapping.ToStatus(new ResourceExhaustedException("BUDGET", "never")).GetDetail<RetryInfo>().ShouldBeNull();
+        ErrorMapping.ToStatus(new TensorWorkerBusyException("gpt", 64)).GetDetail<RetryInfo>().ShouldNotBeNull();
     }
 
     [Fact]
