@@ -1,1 +1,7 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.Gateway;
+
+WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+builder.AddGateway();
+WebApplication app = builder.Build();
+app.MapGateway();
+await app.RunAsync();

@@ -5,20 +5,23 @@ namespace Lab.Gateway.Definitions;
 
 /// <summary>What stands between "${" and "}": "parameters.seed", "steps.prune[sparse].evaluation.edges", "item".</summary>
 /// <param name="Text">As it is written.</param>
-/// <param name="Root">"parameters", "steps" or "item".</param>
+/// <param name="Root">"parameters", "steps", "item" or "key".</param>
 /// <param name="Path">What follows: names, and keys in brackets with their brackets.</param>
 internal sealed partial record Reference(string Text, string Root, IReadOnlyList<string> Path)
 {
     public const string Every = "[*]";
 
-    /// <summary>The parameter or step that is named; null in a reference to the item.</summary>
-    public string? Name => Root == "item" || Path.Count == 0 ? null : Path[0];
+    /// <summary>The parameter or step that is named; null in a reference to an entry.</summary>
+    public string? Name => IsOfEntry || Path.Count == 0 ? null : Path[0];
+
+    /// <summary>Whether it is known only inside a step with for_each: "item" (the entry's value) and "key" (its name).</summary>
+    public bool IsOfEntry => Root is "item" or "key";
 
     /// <summary>The "[key]" after a step's ID, or null.</summary>
     public string? Key => Root == "steps" && Path.Count > 1 && Path[1][0] == '[' ? Path[1] : null;
 
     /// <summary>The path inside the value that is named.</summary>
-    public IEnumerable<string> Rest => Path.Skip(Root == "item" ? 0 : Key is null ? 1 : 2);
+    public IEnumerable<string> Rest => Path.Skip(IsOfEntry ? 0 : Key is null ? 1 : 2);
 
     /// <summary>Null if the text is no reference.</summary>
     public static Reference? Parse(string text)
@@ -27,12 +30,12 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
         if (!match.Success) return null;
         string root = match.Groups["root"].Value;
         string[] path = [.. match.Groups["segment"].Captures.Select(c => c.Value.TrimStart('.'))];
-        bool isNamed = root == "item" || (path.Length > 0 && path[0][0] != '[');
+        bool isNamed = root switch { "key" => path.Length == 0, "item" => true, _ => path.Length > 0 && path[0][0] != '[' };
         return isNamed ? new Reference(text, root, path) : null;
     }
 
     /// <summary>
-    /// Follows a path. Keys may hold dots ("metrics.circuit.nodes" with a member "circuit.nodes"): the longest that fits is taken.
+    /// Follows a path. "[0]" takes an item of a list or a member, "[*]" what the rest of the path leads to in every item. Keys may hold dots ("metrics.circuit.nodes" with a member "circuit.nodes"): the longest that fits is taken.
     /// False if the path leads nowhere.
     /// </summary>
     public static bool TryFollow(JsonNode? value, ReadOnlySpan<string> path, out JsonNode? found)
@@ -42,6 +45,7 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
         if (path[0][0] == '[')
         {
             string key = path[0][1..^1];
+            if (path[0] == Every && value is JsonArray each) return TryFollowEvery(each, path[1..], out found);
             return value switch
             {
                 JsonArray items => int.TryParse(key, out int index) && index >= 0 && index < items.Count && TryFollow(items[index], path[1..], out found),
@@ -61,6 +65,18 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
         return false;
     }
 
-    [GeneratedRegex(@"^(?<root>parameters|steps|item)(?<segment>\.[A-Za-z0-9_][A-Za-z0-9_-]*|\[[^\[\]]+\])*$")]
+    private static bool TryFollowEvery(JsonArray items, ReadOnlySpan<string> path, out JsonNode? found)
+    {
+        JsonArray all = [];
+        found = all;
+        foreach (JsonNode? item in items)
+        {
+            if (!TryFollow(item, path, out JsonNode? one)) return false;
+            all.Add(one?.DeepClone());
+        }
+        return true;
+    }
+
+    [GeneratedRegex(@"^(?<root>parameters|steps|item|key)(?<segment>\.[A-Za-z0-9_][A-Za-z0-9_-]*|\[[^\[\]]+\])*$")]
     private static partial Regex Grammar();
 }

@@ -21,7 +21,7 @@ internal static partial class Template
         JsonArray items => items.SelectMany((item, i) => References(item, $"{path}[{i}]")),
         JsonValue text when text.GetValueKind() == JsonValueKind.String =>
             Marks().Matches(text.GetValue<string>()).Where(m => m.Groups["body"].Success)
-                .Select(m => (path, Reference.Parse(m.Groups["body"].Value), m.Value)),
+                .Select(m => (path, ReferenceOf(m), m.Value)),
         _ => [],
     };
 
@@ -52,8 +52,11 @@ internal static partial class Template
     private static bool Find(Match mark, Lookup lookup, out JsonNode? value)
     {
         value = null;
-        return mark.Groups["body"].Success && Reference.Parse(mark.Groups["body"].Value) is Reference reference && lookup(reference, out value);
+        return ReferenceOf(mark) is Reference reference && lookup(reference, out value);
     }
+
+    private static Reference? ReferenceOf(Match mark) =>
+        mark.Groups["body"].Success && mark.Value[^1] == '}' ? Reference.Parse(mark.Groups["body"].Value) : null;
 
     [GeneratedRegex(@"\$\$\{|\$\{(?<body>[^}]*)\}?")]
     private static partial Regex Marks();

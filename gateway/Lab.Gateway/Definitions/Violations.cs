@@ -1,5 +1,5 @@
 using System.Collections;
-using FieldViolation = Google.Rpc.BadRequest.Types.FieldViolation;
+using Lab.ServiceDefaults.Errors;
 
 namespace Lab.Gateway.Definitions;
 
@@ -22,7 +22,13 @@ internal sealed class Violations : IEnumerable<FieldViolation>
 
     /// <summary>Adds a fault of a field of the request.</summary>
     public void AddPlain(string field, string description) =>
-        _violations.Add(new FieldViolation { Field = field, Description = description });
+        _violations.Add(new FieldViolation(field, description));
+
+    /// <exception cref="InvalidRequestException">There is at least one.</exception>
+    public void ThrowIfAny()
+    {
+        if (_violations.Count > 0) throw new InvalidRequestException([.. _violations.Distinct()]);
+    }
 
     public IEnumerator<FieldViolation> GetEnumerator() => _violations.GetEnumerator();
 
