@@ -1,0 +1,65 @@
+using Lab.Models;
+using Lab.Models.Corpora;
+using static TorchSharp.torch;
+using F = TorchSharp.torch.nn.functional;
+
+namespace Lab.SparseTraining.Training;
+
+/// <summary>What an evaluation on the held-out split found.</summary>
+/// <param name="Loss">Cross-entropy in nats per token.</param>
+/// <param name="DeadNeurons">MLP neurons that were zero at every position.</param>
+internal readonly record struct HeldOutEvaluation(double Loss, int DeadNeurons);
+
+/// <summary>Evaluates a model on the same evenly spaced windows of the held-out split every time.</summary>
+internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTokens, int batchSize)
+{
+    public HeldOutEvaluation Evaluate(Gpt model, CancellationToken ct)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        long windows = Math.Max(1, Math.Min(maxTokens, split.Length - 1) / length);
+        long stride = Math.Max(1, (split.Length - 1) / windows);
+        using AliveNeurons alive = new(model);
+        long[] buffer = new long[batchSize * (length + 1)];
+        double sum = 0;
+        for (long first = 0; first < windows; first += batchSize)
+        {
+            ct.ThrowIfCancellationRequested();
+            using var batchScope = NewDisposeScope();
+            int rows = (int)Math.Min(batchSize, windows - first);
+            for (int row = 0; row < rows; row++) split.Read((first + row) * stride, buffer.AsSpan(row * (length + 1), length + 1));
+            Tensor tokens = tensor(buffer.AsSpan(0, rows * (length + 1)).ToArray(), rows, length + 1);
+            sum += NextTokenLoss(model, tokens, alive).item<float>() * rows;
+        }
+
+        return new HeldOutEvaluation(sum / windows, alive.CountDead());
+    }
+
+    /// <summary>Mean cross-entropy of each next token, in nats.</summary>
+    public static Tensor NextTokenLoss(Gpt model, Tensor tokens, IActivationTap? tap = null)
+    {
+        long length = tokens.shape[1] - 1;
+        Tensor logits = model.Forward(tokens.narrow(1, 0, length), tap);
+        return F.cross_entropy(logits.flatten(0, 1), tokens.narrow(1, 1, length).flatten());
+    }
+
+    private sealed class AliveNeurons(Gpt model) : IActivationTap, IDisposable
+    {
+        private readonly Tensor[] _alive = [.. model.Hooks.Blocks.Select(_ => zeros(model.Config.DMlp, ScalarType.Bool).DetachFromDisposeScope())];
+
+        public bool Wants(HookPoint hook) => hook == model.Hooks.Blocks[Math.Max(0, hook.Layer)].MlpPost;
+
+        public Tensor At(HookPoint hook, Tensor x)
+        {
+            _alive[hook.Layer].logical_or_(x.ne(0).flatten(0, 1).any(0));
+            return x;
+        }
+
+        public int CountDead() => _alive.Sum(layer => (int)(layer.numel() - layer.count_nonzero().item<long>()));
+
+        public void Dispose()
+        {
+            foreach (Tensor layer in _alive) layer.Dispose();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+using Lab.Models;
+using Lab.Tensors.Kernels;
+using static TorchSharp.torch;
+
+namespace Lab.SparseTraining.Training;
+
+/// <summary>
+/// One optimizer step in the order of the authors' script: scale the gradient, Adam, project every matrix on its k largest
+/// entries, then decay. Gradients and moments stay dense, so that zeroed weights can come back.
+/// </summary>
+internal sealed class SparseOptimizer : IDisposable
+{
+    private readonly TrainingRecipe _recipe;
+    private readonly TrainingSchedule _schedule;
+    private readonly List<Entry> _entries;
+
+    public SparseOptimizer(GptWeights weights, TrainingRecipe recipe)
+    {
+        _recipe = recipe;
+        _schedule = new TrainingSchedule(recipe);
+        _entries = [.. weights.All.Select(parameter =>
+        {
+            (double target, NeuronAxis axis) = Rule(parameter);
+            return new Entry(
+                parameter.Name,
+                parameter.Value,
+                zeros_like(parameter.Value).DetachFromDisposeScope(),
+                zeros_like(parameter.Value).DetachFromDisposeScope(),
+                target,
+                axis,
+                IsDecayed: parameter.Value.dim() > 1 && parameter.Name != "bigram_table");
+        })];
+        foreach (Entry entry in _entries)
+        {
+            entry.Parameter.requires_grad = true;
+            RequireRoomForFloor(entry);
+        }
+    }
+
+    /// <summary>Parameters with their moments, in the weights' order.</summary>
+    public IEnumerable<(string Name, Tensor Parameter, Tensor FirstMoment, Tensor SecondMoment)> State =>
+        _entries.Select(entry => (entry.Name, entry.Parameter, entry.FirstMoment, entry.SecondMoment));
+
+    /// <summary>Applies the accumulated gradients and clears them.</summary>
+    /// <param name="step">The step's number, from 0.</param>
+    /// <returns>The RMS of the gradient over all parameters, before scaling.</returns>
+    public double Step(long step)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        double rms = GradientRms();
+        double learningRate = _schedule.LearningRate(step);
+        double scale = _recipe.GradientScaling switch
+        {
+            GradientScaling.Normalise => 1 / (rms + 1e-5),
+            GradientScaling.Clip => rms > 1 ? 1 / rms : 1,
+            _ => 1,
+        };
+        AdamConstants constants = new(learningRate, _recipe.Beta1, _recipe.Beta2, _recipe.Epsilon, scale, step + 1);
+        foreach (Entry entry in _entries)
+        {
+            if (entry.Parameter.grad is not { } gradient) continue;
+            AdamStep.Apply(entry.Parameter, gradient.contiguous(), entry.FirstMoment, entry.SecondMoment, constants);
+            Project(entry, step);
+            if (entry.IsDecayed && _recipe.WeightDecay > 0) entry.Parameter.mul_(1 - _recipe.WeightDecay * learningRate);
+            entry.Parameter.grad = null;
+        }
+
+        return rms;
+    }
+
+    /// <summary>Nonzero and all entries of the parameters that the recipe makes sparse; (0, 0) if it makes none.</summary>
+    public (long Nonzero, long All) CountSparsified()
+    {
+        using var scope = NewDisposeScope();
+        (long nonzero, long all) = (0, 0);
+        foreach (Entry entry in _entries.Where(entry => entry.Target < 1))
+        {
+            nonzero += entry.Parameter.count_nonzero().item<long>();
+            all += entry.Parameter.numel();
+        }
+
+        return (nonzero, all);
+    }
+
+    public void Dispose()
+    {
+        foreach (Entry entry in _entries)
+        {
+            entry.FirstMoment.Dispose();
+            entry.SecondMoment.Dispose();
+        }
+    }
+
+    private void Project(Entry entry, long step)
+    {
+        if (entry.Target >= 1) return;
+        long kept = (long)(_schedule.Density(step, entry.Target) * entry.Parameter.numel());
+        SparseProjection.Apply(entry.Parameter, Math.Max(1, kept), entry.Axis, _recipe.MinNonzeroPerNeuron);
+    }
+
+    private double GradientRms()
+    {
+        (double squares, long count) = (0, 0);
+        foreach (Entry entry in _entries)
+        {
+            count += entry.Parameter.numel();
+            if (entry.Parameter.grad is { } gradient) squares += Math.Pow(gradient.norm().item<float>(), 2);
+        }
+
+        return Math.Sqrt(squares / count);
+    }
+
+    private (double Target, NeuronAxis Axis) Rule(NamedParameter parameter) => parameter.Name switch
+    {
+        "bigram_table" => (1, NeuronAxis.None),
+        "transformer.wte.weight" or "transformer.wpe.weight" or "lm_head.weight" => (_recipe.EmbeddingFraction, NeuronAxis.None),
+        _ when parameter.Name.EndsWith("bias", StringComparison.Ordinal) => (_recipe.BiasFraction, NeuronAxis.None),
+        _ when parameter.Value.dim() == 1 => (1, NeuronAxis.None),
+        _ when parameter.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) => (_recipe.WeightFraction, NeuronAxis.Columns),
+        _ => (_recipe.WeightFraction, NeuronAxis.Rows),
+    };
+
+    private void RequireRoomForFloor(Entry entry)
+    {
+        if (entry.Target >= 1 || entry.Axis == NeuronAxis.None) return;
+        long neurons = entry.Parameter.shape[entry.Axis == NeuronAxis.Rows ? 0 : 1];
+        long kept = (long)(entry.Target * entry.Parameter.numel());
+        if (kept >= neurons * _recipe.MinNonzeroPerNeuron) return;
+        throw new ArgumentException(
+            $"{entry.Name} keeps {kept} entries at this fraction, fewer than the {_recipe.MinNonzeroPerNeuron} for each of its {neurons} neurons.",
+            "config.recipe.weight_fraction");
+    }
+
+    private sealed record Entry(string Name, Tensor Parameter, Tensor FirstMoment, Tensor SecondMoment, double Target, NeuronAxis Axis, bool IsDecayed);
+}

@@ -1,0 +1,69 @@
+using Lab.Models;
+using Lab.Models.Corpora;
+using static TorchSharp.torch;
+
+namespace Lab.SparseTraining.Training;
+
+/// <summary>What one step did.</summary>
+/// <param name="Step">Steps taken, this one included.</param>
+/// <param name="Loss">Cross-entropy on the step's batch before the update, nats per token.</param>
+/// <param name="GradientRms">RMS of the gradient over all parameters, before scaling.</param>
+internal readonly record struct StepResult(long Step, double Loss, double GradientRms);
+
+/// <summary>One training: a model, its optimizer and its data. All members run on one thread.</summary>
+internal sealed class SparseTrainer : IDisposable
+{
+    private readonly SparseOptimizer _optimizer;
+    private readonly BatchSampler _sampler;
+    private readonly HeldOutEvaluator _evaluator;
+
+    public SparseTrainer(GptConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
+    {
+        if (train.Length <= config.NCtx || heldOut.Length <= config.NCtx)
+        {
+            throw new ArgumentException($"The corpus has {train.Length} training and {heldOut.Length} held-out tokens; each split needs more than n_ctx = {config.NCtx}.", "config.corpus");
+        }
+
+        Recipe = recipe;
+        Model = new Gpt(config, GptWeights.Initialize(config, seed));
+        _optimizer = new SparseOptimizer(Model.Weights, recipe);
+        _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);
+        _evaluator = new HeldOutEvaluator(heldOut, config.NCtx, recipe.EvaluationTokens, recipe.BatchSize);
+    }
+
+    public Gpt Model { get; }
+
+    public TrainingRecipe Recipe { get; }
+
+    /// <summary>Steps taken.</summary>
+    public long StepsTaken { get; private set; }
+
+    /// <summary>The optimizer, for checkpoints and counts.</summary>
+    public SparseOptimizer Optimizer => _optimizer;
+
+    /// <summary>Takes one step.</summary>
+    /// <exception cref="ArithmeticException">The loss is not finite.</exception>
+    public StepResult Step()
+    {
+        using var scope = NewDisposeScope();
+        Tensor loss = HeldOutEvaluator.NextTokenLoss(Model, _sampler.Batch(StepsTaken));
+        double value = loss.item<float>();
+        if (!double.IsFinite(value)) throw new ArithmeticException($"The loss became {value} at step {StepsTaken}; a lower learning rate may help.");
+        loss.backward();
+        double rms = _optimizer.Step(StepsTaken);
+        StepsTaken++;
+        return new StepResult(StepsTaken, value, rms);
+    }
+
+    /// <summary>Evaluates on the held-out split.</summary>
+    public HeldOutEvaluation Evaluate(CancellationToken ct) => _evaluator.Evaluate(Model, ct);
+
+    /// <summary>Continues after this many steps; parameters and moments have been restored.</summary>
+    public void ContinueFrom(long stepsTaken) => StepsTaken = stepsTaken;
+
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        Model.Dispose();
+    }
+}
