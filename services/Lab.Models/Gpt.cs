@@ -57,6 +57,7 @@ public sealed class Gpt : IDisposable
         Tensor normalized = Tap(tap, Hooks.FinalNormalized, Normalize(x));
         Tensor logits = F.linear(normalized * Weights.LnFinal, Weights.Unembedding);               // (B, T, V)
         if (Weights.Bigram is { } bigram) logits = logits + Rows(bigram, ids);
+        if (Weights.FinalLogitsBias is { } bias) logits = logits + bias;
         return logits.MoveToOuterDisposeScope();
     }
 

@@ -56,6 +56,11 @@ public sealed record GptConfig
     [JsonPropertyName("position_embedding")]
     public bool PositionEmbedding { get; init; }
 
+    /// <summary>Whether a constant [d_vocab] is added to the logits. It is not trained.</summary>
+    /// <value>The default value is false.</value>
+    [JsonPropertyName("final_logits_bias")]
+    public bool FinalLogitsBias { get; init; }
+
     /// <summary>Checks the laws of shape.</summary>
     /// <exception cref="ArgumentException">A size is out of range; ParamName is its JSON name.</exception>
     public GptConfig Validate()

@@ -66,6 +66,7 @@ public sealed class GptWeights : IDisposable
         LnFinal = Take("transformer.ln_f.weight", config.DModel);
         Unembedding = Take("lm_head.weight", config.DVocab, config.DModel);
         Bigram = config.BigramTable ? Take("bigram_table", config.DVocab, config.DVocab) : null;
+        FinalLogitsBias = config.FinalLogitsBias ? Take("final_logits_bias", config.DVocab) : null;
     }
 
     /// <summary>All parameters, in a fixed order.</summary>
@@ -88,6 +89,9 @@ public sealed class GptWeights : IDisposable
 
     /// <summary>[d_vocab, d_vocab], or null.</summary>
     public Tensor? Bigram { get; }
+
+    /// <summary>[d_vocab], constant, or null.</summary>
+    public Tensor? FinalLogitsBias { get; }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -18,7 +18,7 @@ internal sealed class SparseOptimizer : IDisposable
     {
         _recipe = recipe;
         _schedule = new TrainingSchedule(recipe);
-        _entries = [.. weights.All.Select(parameter =>
+        _entries = [.. weights.All.Where(parameter => parameter.Name != "final_logits_bias").Select(parameter =>
         {
             (double target, NeuronAxis axis) = Rule(parameter);
             return new Entry(

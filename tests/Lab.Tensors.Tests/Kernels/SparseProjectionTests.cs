@@ -1,0 +1,59 @@
+using Lab.Tensors.Kernels;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Lab.Tensors.Tests.Kernels;
+
+public sealed class SparseProjectionTests
+{
+    [Theory]
+    [InlineData(NeuronAxis.None, 0, 100)]
+    [InlineData(NeuronAxis.Rows, 4, 400)]
+    [InlineData(NeuronAxis.Columns, 4, 300)]
+    [InlineData(NeuronAxis.Rows, 4, 256)]
+    public void Apply_AnyAxis_KeepsExactlyKAndTheFloorOfEachNeuron(NeuronAxis axis, int floor, int k)
+    {
+        using var scope = NewDisposeScope();
+        using Generator generator = new(11);
+        // Neurons of very different scale, so that without a floor the small ones would lose everything.
+        Tensor weight = randn([64, 48], generator: generator) * logspace(-4, 1, 64).unsqueeze(1) * logspace(-4, 1, 48).unsqueeze(0);
+        Tensor original = weight.clone();
+        SparseProjection.Apply(weight, k, axis, floor);
+
+        weight.count_nonzero().item<long>().ShouldBe(k);
+        Tensor kept = weight.ne(0);
+        weight[kept].equal(original[kept]).ShouldBeTrue();
+        if (axis != NeuronAxis.None)
+        {
+            kept.sum(axis == NeuronAxis.Rows ? 1 : 0).min().item<long>().ShouldBeGreaterThanOrEqualTo(floor);
+        }
+    }
+
+    [Fact]
+    public void Apply_NoFloor_KeepsTheLargestMagnitudes()
+    {
+        using var scope = NewDisposeScope();
+        Tensor weight = tensor(new float[] { 0.5f, -3, 2, -0.1f, 2, 1 }, 2, 3);
+        SparseProjection.Apply(weight, 2);
+        weight.data<float>().ToArray().ShouldBe([0, -3, 2, 0, 0, 0]);
+    }
+
+    [Fact]
+    public void Apply_TorchOperations_EqualTheKernel()
+    {
+        using var scope = NewDisposeScope();
+        using Generator generator = new(5);
+        Tensor onHost = randn([32, 24], generator: generator);
+        Tensor withTorch = onHost.to(ScalarType.Float64);
+        SparseProjection.Apply(onHost, 150, NeuronAxis.Columns, 4);
+        SparseProjection.Apply(withTorch, 150, NeuronAxis.Columns, 4);
+        withTorch.to(ScalarType.Float32).equal(onHost).ShouldBeTrue();
+    }
+
+    [Fact]
+    public void Apply_TooFewForTheFloor_SaysBothNumbers()
+    {
+        using Tensor weight = ones(10, 10);
+        Should.Throw<ArgumentOutOfRangeException>(() => SparseProjection.Apply(weight, 39, NeuronAxis.Rows, 4)).Message.ShouldContain("40");
+    }
+}
