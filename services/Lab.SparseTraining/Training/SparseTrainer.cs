@@ -16,6 +16,7 @@ internal sealed class SparseTrainer : IDisposable
     private readonly SparseOptimizer _optimizer;
     private readonly BatchSampler _sampler;
     private readonly HeldOutEvaluator _evaluator;
+    private readonly TrainingSchedule _schedule;
 
     public SparseTrainer(GptConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
     {
@@ -25,6 +26,7 @@ internal sealed class SparseTrainer : IDisposable
         }
 
         Recipe = recipe;
+        _schedule = new TrainingSchedule(recipe);
         Model = new Gpt(config, GptWeights.Initialize(config, seed));
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
         _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);
@@ -40,6 +42,22 @@ internal sealed class SparseTrainer : IDisposable
 
     /// <summary>The optimizer, for checkpoints and counts.</summary>
     public SparseOptimizer Optimizer => _optimizer;
+
+    /// <summary>Whether the density has reached its target. True for a dense recipe.</summary>
+    public bool IsAnnealed => !Recipe.IsSparse || _schedule.Annealed(StepsTaken) >= 1;
+
+    /// <summary>The learning rate of the last step.</summary>
+    public double LearningRate => _schedule.LearningRate(Math.Max(0, StepsTaken - 1));
+
+    /// <summary>Nonzero fraction of the parameters that the recipe makes sparse; 1 if it makes none.</summary>
+    public double L0Fraction => _optimizer.CountSparsified() is (var nonzero, var all) && all > 0 ? (double)nonzero / all : 1;
+
+    /// <summary>Parameters that are not zero.</summary>
+    public long CountNonzeroParameters()
+    {
+        using var scope = NewDisposeScope();
+        return Model.Weights.All.Sum(parameter => parameter.Value.count_nonzero().item<long>());
+    }
 
     /// <summary>Takes one step.</summary>
     /// <exception cref="ArithmeticException">The loss is not finite.</exception>

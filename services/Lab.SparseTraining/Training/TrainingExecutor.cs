@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Google.Protobuf;
+using Lab.Artifacts;
+using Lab.Models;
+using Lab.Models.Corpora;
+using Lab.ServiceDefaults.Runs;
+using Lab.Tensors;
+using Proto = Lab.Protos.SparseTraining.V1;
+
+namespace Lab.SparseTraining.Training;
+
+/// <summary>Does the work of a TrainingRun: trains on its own tensor thread, checkpoints, and stores the model.</summary>
+internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) : IRunExecutor<Proto.TrainingRun>
+{
+    public async Task ExecuteAsync(RunContext<Proto.TrainingRun> context, CancellationToken ct)
+    {
+        Proto.TrainingConfig config = context.Run.Config;
+        StoredArtifact corpusArtifact = await store.GetAsync(config.Corpus, ct);
+        using TokenCorpus corpus = TokenCorpus.Open(store, corpusArtifact);
+        GptConfig architecture = TrainingMapping.ToGptConfig(config.Model, corpus.Tokenizer.VocabSize);
+        TrainingRecipe recipe = TrainingMapping.ToRecipe(config.Recipe);
+
+        await using TensorWorker worker = new(context.Run.Name);
+        string folder = Path.Combine(context.WorkFolder, "model");
+        await worker.RunAsync(
+            token =>
+            {
+                using SparseTrainer trainer = new(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed);
+                TrainingCurve curve = Train(context, trainer, token);
+                Directory.CreateDirectory(folder);
+                GptCheckpoint.Save(trainer.Model, folder);
+                WriteRecord(folder, config, curve);
+                return true;
+            },
+            ct);
+        corpus.Tokenizer.Save(folder);
+
+        ArtifactProvenance provenance = new(
+            "training.train",
+            new Dictionary<string, string> { ["corpus"] = corpusArtifact.Digest },
+            JsonNode.Parse(JsonFormatter.Default.Format(config))!.AsObject(),
+            config.Seed);
+        StoredArtifact model = await store.PutAsync("model", provenance, (target, _) => CopyAsync(folder, target), ct);
+        if (config.OutputName.Length > 0) await store.SetNameAsync(config.OutputName, model.Digest, ct);
+        context.Update(run => run.Model = model.Digest, persist: true);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private TrainingCurve Train(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, CancellationToken ct)
+    {
+        TrainingRecipe recipe = trainer.Recipe;
+        TrainingCurve curve = new(recipe.Steps);
+        TrainingCheckpoint.TryRestore(context.WorkFolder, trainer, curve);
+        context.Update(run => run.Curve.Add(curve.Points.Skip(run.Curve.Count)));
+
+        TrainingMonitor monitor = new(context, trainer, time.GetTimestamp(), time);
+        bool reachedTarget = false;
+        while (trainer.StepsTaken < recipe.Steps && !reachedTarget)
+        {
+            ct.ThrowIfCancellationRequested();
+            StepResult result = trainer.Step();
+            bool evaluates = result.Step % recipe.EvaluationInterval == 0 || result.Step == recipe.Steps;
+            HeldOutEvaluation? evaluation = evaluates ? trainer.Evaluate(ct) : null;
+            reachedTarget = evaluation?.Loss <= recipe.TargetHeldOutLoss && trainer.IsAnnealed;
+            bool hasPoint = curve.Add(result.Step, result.Loss, evaluation?.Loss, () => trainer.L0Fraction);
+            monitor.Report(result, evaluation, hasPoint ? curve.Points[^1] : null);
+            if (result.Step % recipe.CheckpointInterval == 0) TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+        }
+
+        // A crash while the model is being stored must not train again.
+        TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+        monitor.ReportEnd();
+        return curve;
+    }
+
+    /// <summary>training.json: what was asked for and the loss curve. No times: equal trainings give equal bytes.</summary>
+    private static void WriteRecord(string folder, Proto.TrainingConfig config, TrainingCurve curve)
+    {
+        Proto.TrainingConfig asked = config.Clone();
+        asked.OutputName = "";
+        JsonFormatter formatter = new(JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true));
+        JsonObject record = new()
+        {
+            ["config"] = JsonNode.Parse(formatter.Format(asked)),
+            ["curve"] = new JsonArray([.. curve.Points.Select(point => JsonNode.Parse(formatter.Format(point)))]),
+        };
+        File.WriteAllText(Path.Combine(folder, "training.json"), record.ToJsonString() + "\n");
+    }
+
+    private static Task CopyAsync(string source, string target)
+    {
+        foreach (string file in Directory.EnumerateFiles(source)) File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,111 @@
+using Lab.Models;
+using Lab.ServiceDefaults.Errors;
+using Proto = Lab.Protos.SparseTraining.V1;
+
+namespace Lab.SparseTraining.Training;
+
+/// <summary>Turns a TrainingConfig into the core's records, filling in the defaults that the proto states.</summary>
+internal static class TrainingMapping
+{
+    /// <summary>The architecture, for a vocabulary of the given size.</summary>
+    public static GptConfig ToGptConfig(Proto.ModelConfig? model, int vocabSize)
+    {
+        model ??= new Proto.ModelConfig();
+        int dModel = Or(model.DModel, 128);
+        int dHead = Or(model.DHead, 16);
+        return new GptConfig
+        {
+            NLayers = Or(model.NLayers, 2),
+            DModel = dModel,
+            DHead = dHead,
+            NHeads = dModel / dHead,
+            DMlp = Or(model.DMlp, 4 * dModel),
+            NCtx = Or(model.NCtx, 128),
+            DVocab = vocabSize,
+            ActivationFraction = model.HasActivationFraction ? model.ActivationFraction : 0.25,
+            AttentionSink = model.AttentionSink,
+            BigramTable = !model.HasBigramTable || model.BigramTable,
+            PositionEmbedding = model.PositionEmbedding,
+        };
+    }
+
+    /// <summary>The recipe.</summary>
+    public static TrainingRecipe ToRecipe(Proto.RecipeConfig? recipe)
+    {
+        recipe ??= new Proto.RecipeConfig();
+        double weightFraction = recipe.HasWeightFraction ? recipe.WeightFraction : 1;
+        return new TrainingRecipe
+        {
+            Steps = recipe.Steps == 0 ? 1000 : recipe.Steps,
+            BatchSize = Or(recipe.BatchSize, 32),
+            LearningRate = recipe.LearningRate == 0 ? 1.28e-2 : recipe.LearningRate,
+            WarmupFraction = recipe.HasWarmupFraction ? recipe.WarmupFraction : 0.01,
+            WeightFraction = weightFraction,
+            EmbeddingFraction = recipe.HasEmbeddingFraction ? recipe.EmbeddingFraction : weightFraction,
+            BiasFraction = recipe.HasBiasFraction ? recipe.BiasFraction : 1,
+            MinNonzeroPerNeuron = recipe.HasMinNonzeroPerNeuron ? recipe.MinNonzeroPerNeuron : 4,
+            AnnealEndFraction = recipe.HasAnnealEndFraction ? recipe.AnnealEndFraction : 0.5,
+            Sharkfin = !recipe.HasSharkfin || recipe.Sharkfin,
+            GradientScaling = recipe.GradientScaling switch
+            {
+                Proto.GradientScaling.Clip => GradientScaling.Clip,
+                Proto.GradientScaling.None => GradientScaling.None,
+                _ => GradientScaling.Normalise,
+            },
+            WeightDecay = recipe.HasWeightDecay ? recipe.WeightDecay : 0.1,
+            Beta1 = recipe.HasBeta1 ? recipe.Beta1 : 0.9,
+            Beta2 = recipe.HasBeta2 ? recipe.Beta2 : 0.95,
+            Epsilon = recipe.HasEpsilon ? recipe.Epsilon : 0.1,
+            EvaluationInterval = recipe.EvaluationInterval == 0 ? 100 : recipe.EvaluationInterval,
+            CheckpointInterval = recipe.CheckpointInterval == 0 ? 200 : recipe.CheckpointInterval,
+            TargetHeldOutLoss = recipe.HasTargetHeldOutLoss ? recipe.TargetHeldOutLoss : null,
+            EvaluationTokens = recipe.EvaluationTokens == 0 ? 32768 : recipe.EvaluationTokens,
+        };
+    }
+
+    /// <summary>Checks what can be checked without the corpus.</summary>
+    /// <exception cref="InvalidRequestException">Names every field that is wrong.</exception>
+    public static void Validate(Proto.TrainingConfig? config)
+    {
+        List<FieldViolation> violations = [];
+        void Require(bool holds, string field, string message)
+        {
+            if (!holds) violations.Add(new FieldViolation($"config.{field}", message));
+        }
+
+        Require(!string.IsNullOrEmpty(config?.Corpus), "corpus", "is required");
+        Proto.ModelConfig model = config?.Model ?? new Proto.ModelConfig();
+        int dModel = Or(model.DModel, 128), dHead = Or(model.DHead, 16);
+        Require(model.NLayers is >= 0 and <= 64, "model.n_layers", $"must be from 1 to 64, not {model.NLayers}");
+        Require(dModel is > 0 and <= 8192, "model.d_model", $"must be from 1 to 8192, not {dModel}");
+        Require(dHead is > 0 and <= 8192, "model.d_head", $"must be from 1 to 8192, not {dHead}");
+        Require(dHead <= 0 || dModel <= 0 || dModel % dHead == 0, "model.d_head", $"{dHead} does not divide d_model, {dModel}");
+        Require(model.DMlp is >= 0 and <= 65536, "model.d_mlp", $"must be from 1 to 65536, not {model.DMlp}");
+        Require(model.NCtx is >= 0 and <= 8192, "model.n_ctx", $"must be from 1 to 8192, not {model.NCtx}");
+        RequireFraction(model.HasActivationFraction, model.ActivationFraction, "model.activation_fraction");
+
+        Proto.RecipeConfig recipe = config?.Recipe ?? new Proto.RecipeConfig();
+        Require(recipe.Steps >= 0, "recipe.steps", "must be positive");
+        Require(recipe.BatchSize is >= 0 and <= 65536, "recipe.batch_size", $"must be from 1 to 65536, not {recipe.BatchSize}");
+        Require(recipe.LearningRate >= 0 && double.IsFinite(recipe.LearningRate), "recipe.learning_rate", "must be positive and finite");
+        RequireFraction(recipe.HasWeightFraction, recipe.WeightFraction, "recipe.weight_fraction");
+        RequireFraction(recipe.HasEmbeddingFraction, recipe.EmbeddingFraction, "recipe.embedding_fraction");
+        RequireFraction(recipe.HasBiasFraction, recipe.BiasFraction, "recipe.bias_fraction");
+        Require(recipe.WarmupFraction is >= 0 and < 1, "recipe.warmup_fraction", "must be at least 0 and below 1");
+        Require(recipe.AnnealEndFraction is >= 0 and <= 1, "recipe.anneal_end_fraction", "must be from 0 to 1");
+        Require(recipe.MinNonzeroPerNeuron >= 0, "recipe.min_nonzero_per_neuron", "must not be negative");
+        Require(!recipe.HasBeta1 || recipe.Beta1 is >= 0 and < 1, "recipe.beta1", "must be at least 0 and below 1");
+        Require(!recipe.HasBeta2 || recipe.Beta2 is >= 0 and < 1, "recipe.beta2", "must be at least 0 and below 1");
+        Require(!recipe.HasEpsilon || recipe.Epsilon > 0, "recipe.epsilon", "must be positive");
+        Require(recipe.WeightDecay >= 0, "recipe.weight_decay", "must not be negative");
+        Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
+        Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
+        Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
+        if (violations.Count > 0) throw new InvalidRequestException([.. violations]);
+
+        void RequireFraction(bool isSet, double value, string field) =>
+            Require(!isSet || value is > 0 and <= 1, field, $"must be above 0 and at most 1, not {value}");
+    }
+
+    private static int Or(int value, int fallback) => value == 0 ? fallback : value;
+}
