@@ -1,1 +1,5 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.SparseTraining;
+
+WebApplication app = WebApplication.CreateBuilder(args).AddSparseTraining().Build();
+app.MapSparseTraining();
+app.Run();
