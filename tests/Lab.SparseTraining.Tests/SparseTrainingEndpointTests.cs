@@ -1,0 +1,149 @@
+using Google.Rpc;
+using Grpc.Core;
+using Lab.Protos.Run.V1;
+using Lab.Protos.SparseTraining.V1;
+using Lab.Testing;
+
+namespace Lab.SparseTraining.Tests;
+
+public sealed class SparseTrainingEndpointTests : IAsyncLifetime
+{
+    private readonly TemporaryFolder _data = new();
+    private PartHost _host = null!;
+    private SparseTrainingService.SparseTrainingServiceClient _client = null!;
+
+    private static CancellationToken Ct => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => await StartAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        await _host.DisposeAsync();
+        _data.Dispose();
+    }
+
+    [Fact]
+    public async Task Train_FolderWithBinaryAndBrokenFiles_SkipsThemAndGivesAModel()
+    {
+        string corpus = await PrepareCorpusAsync();
+        TrainingRun run = await TrainAsync("t1", corpus);
+        run.Model.ShouldStartWith("sha256:");
+        run.Status.Metrics["held_out_loss"].ShouldBeGreaterThan(0);
+        run.Status.Metrics["l0_fraction"].ShouldBe(0.3, 0.01);
+        run.Curve[^1].Step.ShouldBe(30);
+    }
+
+    [Fact]
+    public async Task Train_ServiceRestartedInTheMiddle_GivesTheSameModel()
+    {
+        string corpus = await PrepareCorpusAsync();
+        string uninterrupted = (await TrainAsync("whole", corpus, steps: 60)).Model;
+
+        await _client.CreateTrainingRunAsync(Request("cut", corpus, steps: 60), cancellationToken: Ct);
+        using (AsyncServerStreamingCall<TrainingRun> watch = _client.WatchTrainingRun(new WatchTrainingRunRequest { Name = "trainingRuns/cut" }, cancellationToken: Ct))
+        {
+            await foreach (TrainingRun snapshot in watch.ResponseStream.ReadAllAsync(Ct))
+            {
+                if (snapshot.Status.Progress?.Completed >= 15) break;
+            }
+        }
+
+        await _host.DisposeAsync();
+        await StartAsync();
+        TrainingRun resumed = await WatchToEndAsync("trainingRuns/cut");
+        resumed.Status.State.ShouldBe(RunState.Succeeded);
+        resumed.Model.ShouldBe(uninterrupted);
+    }
+
+    [Fact]
+    public async Task CreateTrainingRun_WrongFields_NamesEachOfThem()
+    {
+        CreateTrainingRunRequest request = new()
+        {
+            Config = new TrainingConfig
+            {
+                Corpus = "corpora/x",
+                Model = new ModelConfig { DModel = 100, DHead = 16, ActivationFraction = 1.5 },
+                Recipe = new RecipeConfig { WeightFraction = -1, Steps = -2 },
+            },
+        };
+        RpcException error = await Should.ThrowAsync<RpcException>(() => _client.CreateTrainingRunAsync(request, cancellationToken: Ct).ResponseAsync);
+        error.StatusCode.ShouldBe(StatusCode.InvalidArgument);
+        error.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations.Select(violation => violation.Field).ShouldBe(
+            ["config.model.d_head", "config.model.activation_fraction", "config.recipe.steps", "config.recipe.weight_fraction"], ignoreOrder: true);
+    }
+
+    [Fact]
+    public async Task CreateTrainingRun_UnknownCorpus_NamesTheField()
+    {
+        CreateTrainingRunRequest request = new() { Config = new TrainingConfig { Corpus = "corpora/none" } };
+        RpcException error = await Should.ThrowAsync<RpcException>(() => _client.CreateTrainingRunAsync(request, cancellationToken: Ct).ResponseAsync);
+        error.StatusCode.ShouldBe(StatusCode.InvalidArgument);
+        error.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations.Single().Field.ShouldBe("config.corpus");
+    }
+
+    [Fact]
+    public async Task CreateCorpusRun_NothingReadable_FailsNamingTheFolder()
+    {
+        Directory.CreateDirectory(_data["empty"]);
+        File.WriteAllBytes(_data["empty", "a.py"], [0, 1, 2, 0xFF]);
+        CorpusRun run = await _client.CreateCorpusRunAsync(
+            new CreateCorpusRunRequest { Config = new CorpusConfig { Folder = new FolderSource { Path = _data["empty"] } } }, cancellationToken: Ct);
+        using AsyncServerStreamingCall<CorpusRun> watch = _client.WatchCorpusRun(new WatchCorpusRunRequest { Name = run.Name }, cancellationToken: Ct);
+        await foreach (CorpusRun snapshot in watch.ResponseStream.ReadAllAsync(Ct)) run = snapshot;
+        run.Status.State.ShouldBe(RunState.Failed);
+        run.Status.Error.GetDetail<BadRequest>()!.FieldViolations.Single().Field.ShouldBe("config.folder.path");
+    }
+
+    private async Task StartAsync()
+    {
+        _host = await PartHost.StartAsync(_data["lab"], builder => builder.AddSparseTraining(), app => app.MapSparseTraining());
+        _client = new SparseTrainingService.SparseTrainingServiceClient(_host.Channel);
+    }
+
+    private async Task<string> PrepareCorpusAsync()
+    {
+        Directory.CreateDirectory(_data["src"]);
+        for (int i = 0; i < 30; i++)
+        {
+            File.WriteAllText(_data["src", $"m{i}.py"], string.Concat(Enumerable.Range(0, 40).Select(j => $"def f{i}_{j}(x):\n    return x + {i * j}\n")));
+        }
+
+        File.WriteAllBytes(_data["src", "binary.py"], [1, 0, 2, 0, 3]);
+        File.WriteAllBytes(_data["src", "latin1.py"], [0x61, 0xE9, 0x62]);
+        CorpusRun run = await _client.CreateCorpusRunAsync(
+            new CreateCorpusRunRequest { RunId = "c", Config = new CorpusConfig { Folder = new FolderSource { Path = _data["src"] }, VocabSize = 300 } }, cancellationToken: Ct);
+        using AsyncServerStreamingCall<CorpusRun> watch = _client.WatchCorpusRun(new WatchCorpusRunRequest { Name = run.Name }, cancellationToken: Ct);
+        await foreach (CorpusRun snapshot in watch.ResponseStream.ReadAllAsync(Ct)) run = snapshot;
+        run.Status.State.ShouldBe(RunState.Succeeded, run.Status.Error?.Message);
+        run.Status.Metrics["files_skipped"].ShouldBe(2);
+        return run.Corpus;
+    }
+
+    private static CreateTrainingRunRequest Request(string id, string corpus, long steps) => new()
+    {
+        RunId = id,
+        Config = new TrainingConfig
+        {
+            Corpus = corpus,
+            Model = new ModelConfig { NLayers = 1, DModel = 32, NCtx = 16 },
+            Recipe = new RecipeConfig { Steps = steps, BatchSize = 4, WeightFraction = 0.3, EvaluationTokens = 64, CheckpointInterval = 5, EvaluationInterval = 10 },
+        },
+    };
+
+    private async Task<TrainingRun> TrainAsync(string id, string corpus, long steps = 30)
+    {
+        TrainingRun run = await _client.CreateTrainingRunAsync(Request(id, corpus, steps), cancellationToken: Ct);
+        run = await WatchToEndAsync(run.Name);
+        run.Status.State.ShouldBe(RunState.Succeeded, run.Status.Error?.Message);
+        return run;
+    }
+
+    private async Task<TrainingRun> WatchToEndAsync(string name)
+    {
+        TrainingRun? last = null;
+        using AsyncServerStreamingCall<TrainingRun> watch = _client.WatchTrainingRun(new WatchTrainingRunRequest { Name = name }, cancellationToken: Ct);
+        await foreach (TrainingRun snapshot in watch.ResponseStream.ReadAllAsync(Ct)) last = snapshot;
+        return last!;
+    }
+}
