@@ -30,7 +30,7 @@ internal static class TrainingCheckpoint
         SafetensorsWriter.Write(Path.Combine(folder, FileName), tensors, new Dictionary<string, string>
         {
             ["step"] = trainer.StepsTaken.ToString(CultureInfo.InvariantCulture),
-            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(formatter.Format)),
+            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(point => formatter.Format(point))),
             ["pending_sum"] = curve.Pending.Sum.ToString("R", CultureInfo.InvariantCulture),
             ["pending_count"] = curve.Pending.Count.ToString(CultureInfo.InvariantCulture),
             ["sha256"] = Digest(tensors),

@@ -1,4 +1,5 @@
 using Lab.Tensors.Kernels;
+using Lab.Testing;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,7 +20,7 @@ public sealed class AbsTopKTests
         Tensor x = randn([rows, columns], generator: generator);
         (_, Tensor indices) = x.abs().topk(k, -1);
         Tensor expected = zeros_like(x).scatter_(-1, indices, ones_like(indices, ScalarType.Float32));
-        AbsTopK.Mask(x, k).equal(expected).ShouldBeTrue();
+        AbsTopK.Mask(x, k).HasSameElements(expected).ShouldBeTrue();
     }
 
     [Fact]
@@ -48,6 +49,6 @@ public sealed class AbsTopKTests
         using var scope = NewDisposeScope();
         using Generator generator = new(3);
         Tensor x = randn([16, 32], generator: generator);
-        AbsTopK.Mask(x.to(ScalarType.Float64), 8).to(ScalarType.Float32).equal(AbsTopK.Mask(x, 8)).ShouldBeTrue();
+        AbsTopK.Mask(x.to(ScalarType.Float64), 8).to(ScalarType.Float32).HasSameElements(AbsTopK.Mask(x, 8)).ShouldBeTrue();
     }
 }

@@ -1,4 +1,5 @@
 using Lab.Tensors.Kernels;
+using Lab.Testing;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -22,10 +23,10 @@ public sealed class SparseProjectionTests
 
         weight.count_nonzero().item<long>().ShouldBe(k);
         Tensor kept = weight.ne(0);
-        weight[kept].equal(original[kept]).ShouldBeTrue();
+        weight[kept].HasSameElements(original[kept]).ShouldBeTrue();
         if (axis != NeuronAxis.None)
         {
-            kept.sum(axis == NeuronAxis.Rows ? 1 : 0).min().item<long>().ShouldBeGreaterThanOrEqualTo(floor);
+            kept.sum(axis == NeuronAxis.Rows ? 1 : 0, type: ScalarType.Int64).min().item<long>().ShouldBeGreaterThanOrEqualTo(floor);
         }
     }
 
@@ -47,7 +48,7 @@ public sealed class SparseProjectionTests
         Tensor withTorch = onHost.to(ScalarType.Float64);
         SparseProjection.Apply(onHost, 150, NeuronAxis.Columns, 4);
         SparseProjection.Apply(withTorch, 150, NeuronAxis.Columns, 4);
-        withTorch.to(ScalarType.Float32).equal(onHost).ShouldBeTrue();
+        withTorch.to(ScalarType.Float32).HasSameElements(onHost).ShouldBeTrue();
     }
 
     [Fact]
