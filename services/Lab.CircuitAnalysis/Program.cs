@@ -1,1 +1,7 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.CircuitAnalysis;
+
+WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+builder.AddCircuitAnalysis();
+WebApplication app = builder.Build();
+app.MapCircuitAnalysis();
+app.Run();

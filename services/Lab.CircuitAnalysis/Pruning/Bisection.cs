@@ -4,7 +4,7 @@ namespace Lab.CircuitAnalysis.Pruning;
 internal static class Bisection
 {
     /// <summary>How far below a found count is looked once more, as fractions of it.</summary>
-    private static readonly double[] Neighbours = [0.98, 0.95, 0.9, 0.8];
+    private static readonly double[] _neighbours = [0.98, 0.95, 0.9, 0.8];
 
     /// <summary>
     /// Bisects, then tries some counts a little below, and bisects again below the lowest that serves. If not even
@@ -32,7 +32,7 @@ internal static class Bisection
 
         high = Bisect(high, Reaches);
         int lowest = high;
-        foreach (double fraction in Neighbours)
+        foreach (double fraction in _neighbours)
         {
             int neighbour = (int)(high * fraction);
             if (neighbour < high && Reaches(neighbour)) lowest = neighbour;

@@ -10,11 +10,11 @@ internal sealed record CircuitHeader(string Task, string Model, string Corpus, d
 /// <summary>Writes circuit.json. Equal circuits give equal bytes: no times, no random IDs, a fixed order.</summary>
 internal static class CircuitJson
 {
-    private static readonly JsonWriterOptions Options = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions _options = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public static void Write(Stream stream, CircuitHeader header, Circuit circuit)
     {
-        using Utf8JsonWriter json = new(stream, Options);
+        using Utf8JsonWriter json = new(stream, _options);
         json.WriteStartObject();
         json.WriteString("task", header.Task);
         json.WriteString("model", header.Model);

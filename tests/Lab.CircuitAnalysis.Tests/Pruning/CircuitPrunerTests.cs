@@ -7,14 +7,14 @@ namespace Lab.CircuitAnalysis.Tests.Pruning;
 
 public sealed class CircuitPrunerTests : IDisposable
 {
-    private static readonly PruningSettings Settings = new() { Steps = 60, BatchPairs = 16, NodePenalties = [1e-3, 1e-2], RandomCircuits = 5, Seed = 3 };
+    private static readonly PruningSettings _settings = new() { Steps = 60, BatchPairs = 16, NodePenalties = [1e-3, 1e-2], RandomCircuits = 5, Seed = 3 };
 
     private readonly string _folder = Directory.CreateTempSubdirectory("lab-pruning-").FullName;
 
     [Fact]
     public void Run_PlantedCircuit_FindsItAndDropsTheDecoys()
     {
-        Circuit circuit = Prune("planted", Settings);
+        Circuit circuit = Prune("planted", _settings);
 
         circuit.Nodes.Select(node => node.Id).ShouldBe(PlantedModel.Circuit);
         circuit.Edges.Count.ShouldBe(3);
@@ -34,7 +34,7 @@ public sealed class CircuitPrunerTests : IDisposable
     [Fact]
     public void Run_TargetOutOfReach_GivesTheWholeModel()
     {
-        Circuit circuit = Prune("whole", Settings with { TargetLoss = 1e-9, Steps = 5 });
+        Circuit circuit = Prune("whole", _settings with { TargetLoss = 1e-9, Steps = 5 });
 
         circuit.Measurement.TargetReached.ShouldBeFalse();
         circuit.Measurement.Nodes.ShouldBe(circuit.Measurement.TotalNodes);
@@ -45,14 +45,14 @@ public sealed class CircuitPrunerTests : IDisposable
     [Fact]
     public void Run_AfterAnInterruption_GivesTheSameBytes()
     {
-        byte[] uninterrupted = Json(Prune("uninterrupted", Settings));
+        byte[] uninterrupted = Json(Prune("uninterrupted", _settings));
 
         // Cut off in the middle of the second search: the first is on disk.
         using CancellationTokenSource source = new();
-        Should.Throw<OperationCanceledException>(() => Prune("interrupted", Settings, new Progress(step => { if (step == 90) source.Cancel(); }), source.Token));
+        Should.Throw<OperationCanceledException>(() => Prune("interrupted", _settings, new Progress(step => { if (step == 90) source.Cancel(); }), source.Token));
         Directory.GetFiles(Path.Combine(_folder, "interrupted")).Select(Path.GetFileName).ShouldBe(["search-0.json"]);
         List<long> steps = [];
-        byte[] resumed = Json(Prune("interrupted", Settings, new Progress(steps.Add), TestContext.Current.CancellationToken));
+        byte[] resumed = Json(Prune("interrupted", _settings, new Progress(steps.Add), TestContext.Current.CancellationToken));
 
         resumed.ShouldBe(uninterrupted);
         steps.ShouldNotContain(30);
@@ -62,8 +62,8 @@ public sealed class CircuitPrunerTests : IDisposable
     [Fact]
     public void Run_WithoutCleanUp_KeepsWhatTheBisectionFound()
     {
-        Circuit plain = Prune("plain", Settings with { CleanUp = false });
-        Circuit clean = Prune("plain", Settings);
+        Circuit plain = Prune("plain", _settings with { CleanUp = false });
+        Circuit clean = Prune("plain", _settings);
 
         plain.Measurement.Loss.ShouldBeLessThanOrEqualTo(0.15);
         plain.Measurement.Nodes.ShouldBeGreaterThanOrEqualTo(clean.Measurement.Nodes);
@@ -72,10 +72,10 @@ public sealed class CircuitPrunerTests : IDisposable
     [Fact]
     public void Run_Ended_LeavesNoTensor()
     {
-        Prune("warm", Settings with { Steps = 2 });
+        Prune("warm", _settings with { Steps = 2 });
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
 
-        Prune("measured", Settings with { Steps = 2 });
+        Prune("measured", _settings with { Steps = 2 });
 
         DisposeScopeManager.Statistics.ThreadTotalLiveCount.ShouldBe(before);
     }

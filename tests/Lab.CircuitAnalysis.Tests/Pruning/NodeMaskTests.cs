@@ -6,7 +6,7 @@ namespace Lab.CircuitAnalysis.Tests.Pruning;
 
 public sealed class NodeMaskTests
 {
-    private static readonly GptConfig Config = new()
+    private static readonly GptConfig _config = new()
     {
         NLayers = 2,
         DModel = 16,
@@ -25,9 +25,9 @@ public sealed class NodeMaskTests
     public void At_MaskOfOnes_LeavesLogitsBitForBit()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(Config, GptWeights.Initialize(Config, 1));
+        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
-        Tensor ids = randint(0, Config.DVocab, [3, 9], dtype: ScalarType.Int64);
+        Tensor ids = randint(0, _config.DVocab, [3, 9], dtype: ScalarType.Int64);
 
         Tensor masked = model.Forward(ids, new NodeMask(layout, ones(layout.Count), randn(layout.Count)));
 
@@ -38,7 +38,7 @@ public sealed class NodeMaskTests
     public void At_MaskOfZeros_MakesEveryNodeIndependentOfTheInput()
     {
         using var scope = NewDisposeScope();
-        GptConfig config = Config with { PositionEmbedding = false, BigramTable = false };
+        GptConfig config = _config with { PositionEmbedding = false, BigramTable = false };
         using Gpt model = new(config, GptWeights.Initialize(config, 1));
         NodeLayout layout = new(model.Hooks);
         NodeMask mask = new(layout, zeros(layout.Count), randn(layout.Count));
@@ -55,7 +55,7 @@ public sealed class NodeMaskTests
     public void At_OneNodeOfAHead_AblatesItAlone()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(Config, GptWeights.Initialize(Config, 1));
+        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
         NodeSite values = layout[1, SiteKind.Value];
         Tensor mask = ones(layout.Count), means = zeros(layout.Count);
@@ -75,7 +75,7 @@ public sealed class NodeMaskTests
     public void Constructor_WrongLength_NamesBothNumbers()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(Config, GptWeights.Initialize(Config, 1));
+        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
 
         Should.Throw<ArgumentException>(() => new NodeMask(layout, ones(3), zeros(layout.Count))).Message.ShouldContain($"3 entries for {layout.Count} nodes");
@@ -84,7 +84,7 @@ public sealed class NodeMaskTests
     [Fact]
     public void SiteOf_EveryNode_IsTheSiteThatHasIt()
     {
-        using Gpt model = new(Config, GptWeights.Initialize(Config, 1));
+        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
 
         layout.Count.ShouldBe(2 * (4 * 16 + 3 * 16 + 32));

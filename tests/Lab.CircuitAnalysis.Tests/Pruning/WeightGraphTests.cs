@@ -6,7 +6,7 @@ namespace Lab.CircuitAnalysis.Tests.Pruning;
 
 public sealed class WeightGraphTests
 {
-    private static readonly GptConfig Config = new() { NLayers = 2, DModel = 4, NHeads = 2, DHead = 2, DMlp = 5, DVocab = 6, NCtx = 8 };
+    private static readonly GptConfig _config = new() { NLayers = 2, DModel = 4, NHeads = 2, DHead = 2, DMlp = 5, DVocab = 6, NCtx = 8 };
 
     [Fact]
     public void CountEdges_OneNeuron_IsTwo()
@@ -63,7 +63,7 @@ public sealed class WeightGraphTests
         return mask;
     }
 
-    private static Gpt ModelWith(params (string Name, int Row, int Column, float Value)[] entries) => new(Config, new GptWeights(Config, (name, shape) =>
+    private static Gpt ModelWith(params (string Name, int Row, int Column, float Value)[] entries) => new(_config, new GptWeights(_config, (name, shape) =>
     {
         Tensor weight = zeros(shape);
         foreach (var entry in entries.Where(entry => entry.Name == name)) weight[entry.Row, entry.Column] = tensor(entry.Value);

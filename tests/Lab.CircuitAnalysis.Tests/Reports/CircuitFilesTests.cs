@@ -9,7 +9,7 @@ namespace Lab.CircuitAnalysis.Tests.Reports;
 
 public sealed class CircuitFilesTests
 {
-    private static readonly CircuitHeader Header = new("single_double_quote", "models/a \"b\"", "corpora/c", 0.15, 42);
+    private static readonly CircuitHeader _header = new("single_double_quote", "models/a \"b\"", "corpora/c", 0.15, 42);
 
     [Fact]
     public void Json_AnyCulture_IsTheSameBytes()
@@ -67,14 +67,14 @@ public sealed class CircuitFilesTests
     private static byte[] Json()
     {
         using MemoryStream stream = new();
-        CircuitJson.Write(stream, Header, Sample());
+        CircuitJson.Write(stream, _header, Sample());
         return stream.ToArray();
     }
 
     private static string Dot()
     {
         using StringWriter writer = new();
-        CircuitDot.Write(writer, Header, Sample());
+        CircuitDot.Write(writer, _header, Sample());
         return writer.ToString();
     }
 

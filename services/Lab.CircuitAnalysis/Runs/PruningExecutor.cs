@@ -1,0 +1,82 @@
+using Lab.Artifacts;
+using Lab.CircuitAnalysis.Means;
+using Lab.CircuitAnalysis.Pruning;
+using Lab.CircuitAnalysis.Reports;
+using Lab.CircuitAnalysis.Tasks;
+using Lab.Models;
+using Lab.Models.Corpora;
+using Lab.Models.Tokenizers;
+using Lab.Protos.CircuitAnalysis.V1;
+using Lab.ServiceDefaults.Errors;
+using Lab.ServiceDefaults.Runs;
+using Lab.Tensors;
+
+namespace Lab.CircuitAnalysis.Runs;
+
+/// <summary>Finds, verifies and stores the circuit of one run. What an earlier execution finished is in the work folder.</summary>
+internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations meanActivations, PruningDevice device) : IRunExecutor<PruningRun>
+{
+    private const string MeansFile = "means.safetensors", MeansName = "means";
+
+    public async Task ExecuteAsync(RunContext<PruningRun> context, CancellationToken ct)
+    {
+        PruningConfig config = context.Run.Config;
+        PruningSettings settings = config.ToSettings();
+        PruningInputs inputs = await PruningInputs.PinAsync(store, config, context.WorkFolder, ct);
+        await using TensorWorker worker = new($"pruning {context.Run.Name}");
+        using Gpt model = await worker.RunAsync(_ => Load(inputs.Model), ct);
+        float[] means = await MeansAsync(context, inputs, model, settings, ct);
+        TaskPrompts prompts = Prompts(config.Task, inputs.Model, model.Config, settings);
+        CircuitPruner pruner = new(model, means, prompts, settings, new SearchFolder(context.WorkFolder), new PruningProgress(context));
+        Circuit circuit = await worker.RunAsync(pruner.Run, ct);
+
+        CircuitHeader header = new(config.Task, config.Model, config.Corpus, settings.TargetLoss, settings.Seed);
+        ArtifactProvenance provenance = new($"CircuitAnalysis/{context.Run.Name}", inputs.Digests, config.ToJson(), settings.Seed);
+        StoredArtifact artifact = await store.PutAsync(
+            CircuitArtifact.Kind, provenance, (folder, token) => CircuitArtifact.WriteAsync(folder, header, circuit, token), ct);
+        if (config.OutputName.Length > 0) await store.SetNameAsync(config.OutputName, artifact.Digest, ct);
+        context.Update(run =>
+        {
+            run.Circuit = artifact.Digest;
+            run.Evaluation = circuit.Measurement.ToProto();
+            foreach ((string name, double value) in circuit.Measurement.Metrics()) run.Status.Metrics[name] = value;
+        });
+    }
+
+    private Gpt Load(StoredArtifact model) =>
+        GptCheckpoint.Load(store.GetPath(model, GptCheckpoint.ConfigFile), store.GetPath(model, GptCheckpoint.WeightsFile), device.Device);
+
+    private async Task<float[]> MeansAsync(RunContext<PruningRun> context, PruningInputs inputs, Gpt model, PruningSettings settings, CancellationToken ct)
+    {
+        NodeLayout layout = new(model.Hooks);
+        string path = Path.Combine(context.WorkFolder, MeansFile);
+        if (File.Exists(path))
+        {
+            using SafetensorsFile file = SafetensorsFile.Open(path);
+            return file.Read(MeansName).Floats.ToArray();
+        }
+
+        using TokenCorpus corpus = TokenCorpus.Open(store, inputs.Corpus);
+        if (corpus.Info.VocabSize > model.Config.DVocab)
+            throw new FailedPreconditionException("VOCABULARY_MISMATCH", $"The corpus has a vocabulary of {corpus.Info.VocabSize} where the model has one of {model.Config.DVocab}.");
+        if (corpus.Train.Length == 0) throw new FailedPreconditionException("EMPTY_CORPUS", "The corpus has no tokens to take means over.");
+        IReadOnlyList<long[]> rows = MeanRows.Read(corpus.Train, settings.MeanTokens, model.Config.NCtx);
+        float[] means = await meanActivations.MeasureAsync(
+            inputs.Model.Digest, layout, rows, done => context.Report("measuring means", done, rows.Count, "rows"), ct);
+        SafetensorsWriter.Write(path, [HostTensor.FromFloats(MeansName, means, means.Length)]);
+        return means;
+    }
+
+    private TaskPrompts Prompts(string taskName, StoredArtifact model, GptConfig config, PruningSettings settings)
+    {
+        LabTokenizer tokenizer = LabTokenizer.Load(store.GetPath(model, "vocab.json"), store.GetPath(model, "merges.txt"));
+        CircuitTask task = CircuitTask.Get(taskName);
+        return new TaskPrompts(
+            Pairs(PromptSplit.Train, settings.TrainingPairs), Pairs(PromptSplit.HeldOut, settings.HeldOutPairs), Pairs(PromptSplit.Test, settings.HeldOutPairs));
+
+        TaskPair[] Pairs(PromptSplit split, int count) =>
+            [.. task.GeneratePairs(tokenizer, count, settings.Seed, split, config.NCtx).Select(pair => new TaskPair(
+                new TaskPrompt(pair.PositiveTokens, pair.PositiveAnswer, pair.NegativeAnswer),
+                new TaskPrompt(pair.NegativeTokens, pair.NegativeAnswer, pair.PositiveAnswer)))];
+    }
+}

@@ -1,0 +1,70 @@
+using Grpc.Core;
+using Lab.Models;
+using Lab.Protos.ModelHost.V1;
+using Lab.Tensors;
+using static TorchSharp.torch;
+
+namespace Lab.CircuitAnalysis.Tests.Means;
+
+/// <summary>A ModelHost of one model, which goes away in the middle of as many streams as it is told.</summary>
+internal sealed class FakeModelHost(Func<Gpt> load) : ModelHostService.ModelHostServiceBase
+{
+    private readonly Lock _gate = new();
+
+    /// <summary>Streams still to break off.</summary>
+    public int Breaks { get; set; }
+
+    /// <summary>Streams still to refuse.</summary>
+    public int Refusals { get; set; }
+
+    /// <summary>Models that were asked for.</summary>
+    public List<string> Loaded { get; } = [];
+
+    /// <summary>Rows that were run, broken streams included.</summary>
+    public int Rows { get; private set; }
+
+    public override Task<Model> LoadModel(LoadModelRequest request, ServerCallContext context)
+    {
+        Loaded.Add(request.Name);
+        return Task.FromResult(new Model { Name = request.Name });
+    }
+
+    public override async Task Run(RunRequest request, IServerStreamWriter<RunResponse> responseStream, ServerCallContext context)
+    {
+        if (Refusals-- > 0) throw new RpcException(new Status(StatusCode.FailedPrecondition, "not resident"));
+        bool breaksOff = Breaks-- > 0;
+        Rows += request.Input.Tokens.Rows.Count;
+        await responseStream.WriteAsync(new RunResponse { Summary = new RunSummary { TensorCount = request.Captures.Count } }, context.CancellationToken);
+        foreach (HostTensor tensor in Capture(request))
+        {
+            foreach (var frame in TensorFrames.Encode(tensor)) await responseStream.WriteAsync(new RunResponse { Frame = frame }, context.CancellationToken);
+            if (breaksOff) throw new RpcException(new Status(StatusCode.Unavailable, "gone"));
+        }
+    }
+
+    private List<HostTensor> Capture(RunRequest request)
+    {
+        lock (_gate)
+        {
+            using var scope = NewDisposeScope();
+            using Gpt model = load();
+            long[] ids = [.. request.Input.Tokens.Rows.SelectMany(row => row.Ids).Select(id => (long)id)];
+            Recorder recorder = new([.. request.Captures.Select(capture => capture.Hook)]);
+            model.Forward(tensor(ids).view(request.Input.Tokens.Rows.Count, -1), recorder);
+            return recorder.Tensors;
+        }
+    }
+
+    private sealed class Recorder(HashSet<string> hooks) : IActivationTap
+    {
+        public List<HostTensor> Tensors { get; } = [];
+
+        public bool Wants(HookPoint hook) => hooks.Contains(hook.Name);
+
+        public Tensor At(HookPoint hook, Tensor x)
+        {
+            Tensors.Add(x.ToHost(hook.Name));
+            return x;
+        }
+    }
+}
