@@ -1,1 +1,22 @@
-System.Console.WriteLine();
+using Lab.Benchmarks;
+using Lab.Benchmarks.Training;
+
+// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- stream|train|all]
+IBenchmark[] benchmarks = [new TrainBenchmark()];
+
+string wanted = args is [var name, ..] ? name : "all";
+IBenchmark[] selected = [.. benchmarks.Where(benchmark => wanted == "all" || wanted == benchmark.Name)];
+if (selected.Length == 0)
+{
+    Console.Error.WriteLine($"There is no benchmark '{wanted}': {string.Join(", ", benchmarks.Select(benchmark => benchmark.Name))} or all.");
+    return 2;
+}
+
+using CancellationTokenSource stop = new();
+Console.CancelKeyPress += (_, e) =>
+{
+    e.Cancel = true;
+    stop.Cancel();
+};
+foreach (IBenchmark benchmark in selected) await benchmark.RunAsync(new BenchmarkReport(Console.Out), stop.Token);
+return 0;
