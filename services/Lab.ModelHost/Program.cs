@@ -1,1 +1,7 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.ModelHost;
+
+WebApplicationBuilder builder = WebApplication.CreateBuilder(args);
+builder.AddModelHost();
+WebApplication app = builder.Build();
+app.MapModelHost();
+await app.RunAsync();

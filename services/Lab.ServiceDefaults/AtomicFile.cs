@@ -2,7 +2,7 @@ namespace Lab.ServiceDefaults;
 
 /// <summary>Writes small files so that a crash or a full disk leaves either the old file or the new one, never a part.</summary>
 /// <param name="create">Opens the temporary file. A seam: tests put a full disk in its place.</param>
-internal sealed class AtomicFile(Func<string, Stream>? create = null)
+public sealed class AtomicFile(Func<string, Stream>? create = null)
 {
     private readonly Func<string, Stream> _create =
         create ?? (path => new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None));

@@ -18,16 +18,9 @@ internal sealed class TokenSelection
         IsWhole = rows is null && positions is null;
         Rows = rows ?? [.. Enumerable.Range(0, lengths.Count)];
         PositionCount = positions?.Count ?? _length;
-        int present = 0;
-        for (int i = 0; i < Rows.Count; i++)
-        {
-            for (int j = 0; j < PositionCount; j++)
-            {
-                if (IsPresent(i, j)) present++;
-            }
-        }
-
-        PresentCount = present;
+        PresentCount = positions is null ? Rows.Sum(row => lengths[row])
+            : positions.Max() < Rows.Min(row => lengths[row]) ? Rows.Count * PositionCount
+            : Enumerable.Range(0, Rows.Count).Sum(row => Enumerable.Range(0, PositionCount).Count(position => IsPresent(row, position)));
     }
 
     /// <summary>The selected rows.</summary>

@@ -1,0 +1,30 @@
+using System.ComponentModel.DataAnnotations;
+
+namespace Lab.ModelHost;
+
+/// <summary>The limits of the service, in the configuration section "ModelHost".</summary>
+public sealed class ModelHostOptions
+{
+    /// <summary>The configuration section.</summary>
+    public const string Section = "ModelHost";
+
+    /// <summary>The most bytes of tensors that one run may send.</summary>
+    /// <value>The default value is 1 GiB; at most 2,147,483,591.</value>
+    [Range(1, 0x7FFF_FFC7)]
+    public long MaxRequestBytes { get; set; } = 1L << 30;
+
+    /// <summary>The most bytes of tensors that all runs together may hold until their readers took them.</summary>
+    /// <value>The default value is 4 GiB.</value>
+    [Range(1, long.MaxValue)]
+    public long MaxHeldBytes { get; set; } = 4L << 30;
+
+    /// <summary>The most bytes that the largest intermediate tensor of a pass may have.</summary>
+    /// <value>The default value is 4 GiB.</value>
+    [Range(1, long.MaxValue)]
+    public long MaxIntermediateBytes { get; set; } = 4L << 30;
+
+    /// <summary>The most requests that may wait for one model.</summary>
+    /// <value>The default value is 64.</value>
+    [Range(1, 65536)]
+    public int QueueCapacity { get; set; } = 64;
+}

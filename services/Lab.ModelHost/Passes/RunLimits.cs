@@ -1,0 +1,59 @@
+using Lab.Models;
+using Lab.Models.Interventions;
+using Lab.ServiceDefaults.Errors;
+using Microsoft.Extensions.Options;
+
+namespace Lab.ModelHost.Passes;
+
+/// <summary>Refuses runs that are too large, before anything runs, and keeps the memory of all runs within its bound.</summary>
+internal sealed class RunLimits(IOptions<ModelHostOptions> options)
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    private readonly ModelHostOptions _options = options.Value;
+    private long _heldBytes;
+
+    /// <summary>The bytes that runs hold at the moment.</summary>
+    public long HeldBytes => Interlocked.Read(ref _heldBytes);
+
+    /// <summary>Takes the memory that a run's tensors need until they are sent.</summary>
+    /// <returns>Gives it back when disposed.</returns>
+    /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
+    public IDisposable Admit(GptConfig config, RunPlan plan)
+    {
+        long limit = plan.Order.MaxBytes > 0 ? Math.Min(plan.Order.MaxBytes, _options.MaxRequestBytes) : _options.MaxRequestBytes;
+        if (plan.TotalBytes > limit)
+        {
+            throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The run would send {plan.TotalBytes} bytes of tensors; its budget is {limit}.");
+        }
+
+        RequireSize(config, plan.Forward);
+        if (Interlocked.Add(ref _heldBytes, plan.TotalBytes) > _options.MaxHeldBytes)
+        {
+            Interlocked.Add(ref _heldBytes, -plan.TotalBytes);
+            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryDelay);
+        }
+
+        return new Held(this, plan.TotalBytes);
+    }
+
+    /// <summary>Requires that a pass fits into memory.</summary>
+    public void RequireSize(GptConfig config, ForwardPlan plan)
+    {
+        bool explicitAttention = config.AttentionSink
+            || plan.Captures.Concat(plan.Interventions.SelectMany(one => one.Selections)).Any(selection => selection.Hook.Dimensions.Contains(HookDimension.KeyPos));
+        long bytes = PassCost.LargestTensorBytes(config, plan.Batch.Count, plan.Batch.Length, explicitAttention);
+        if (bytes > _options.MaxIntermediateBytes)
+        {
+            throw new ResourceExhaustedException(
+                "BATCH_TOO_LARGE", $"The largest tensor of the pass would have {bytes} bytes; the most is {_options.MaxIntermediateBytes}. Send fewer or shorter rows at a time.");
+        }
+    }
+
+    private sealed class Held(RunLimits limits, long bytes) : IDisposable
+    {
+        private long _bytes = bytes;
+
+        public void Dispose() => Interlocked.Add(ref limits._heldBytes, -Interlocked.Exchange(ref _bytes, 0));
+    }
+}

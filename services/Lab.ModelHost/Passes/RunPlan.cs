@@ -1,0 +1,46 @@
+using Lab.Models;
+using Lab.Models.Interventions;
+using Lab.Tensors;
+
+namespace Lab.ModelHost.Passes;
+
+/// <summary>A tensor that a run would send.</summary>
+/// <param name="Name">The hook's canonical name, or "logits".</param>
+/// <param name="Shape">The dimensions.</param>
+/// <param name="SizeBytes">Its raw bytes; at most what 64 bits can count.</param>
+internal sealed record SentTensor(string Name, IReadOnlyList<long> Shape, long SizeBytes);
+
+/// <summary>What a run would do, send and cost. Everything in it is checked.</summary>
+internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyList<SentTensor> Tensors)
+{
+    /// <summary>The name under which logits are sent.</summary>
+    public const string LogitsName = "logits";
+
+    /// <summary>The raw bytes of all tensors; at most what 64 bits can count.</summary>
+    public long TotalBytes { get; } = Clamp(Tensors.Aggregate((Int128)0, (sum, tensor) => sum + tensor.SizeBytes));
+
+    /// <summary>Plans a run.</summary>
+    /// <param name="hooks">The model's hooks.</param>
+    /// <param name="config">The model's sizes.</param>
+    /// <param name="order">What is asked for.</param>
+    /// <param name="unmatched">Gets the selectors that match nothing; if null, those are errors.</param>
+    /// <param name="reach">The length that rows may still grow to in generation; 0 if they do not.</param>
+    /// <exception cref="ArgumentException">A selector or a value does not fit; ParamName is its path.</exception>
+    public static RunPlan Of(HookCatalog hooks, GptConfig config, RunOrder order, ICollection<string>? unmatched = null, int reach = 0)
+    {
+        TokenBatch batch = order.Batch;
+        ForwardPlan forward = ForwardPlan.Resolve(hooks, batch, order.Captures, order.Interventions, order.Prefix, reach, unmatched);
+        SentTensor Sent(string name, IReadOnlyList<long> shape) =>
+            new(name, shape, Clamp(shape.Aggregate((Int128)order.DataType.Size(), (product, size) => product * size)));
+
+        IEnumerable<SentTensor> logits = order.Logits switch
+        {
+            LogitsSelection.None => [],
+            LogitsSelection.Last => [Sent(LogitsName, [batch.Count, config.DVocab])],
+            _ => [Sent(LogitsName, [batch.Count, batch.Length, config.DVocab])],
+        };
+        return new RunPlan(forward, order, [.. forward.Captures.Select(capture => Sent(capture.Hook.Name, capture.Shape)), .. logits]);
+    }
+
+    private static long Clamp(Int128 bytes) => (long)Int128.Min(bytes, long.MaxValue);
+}

@@ -1,0 +1,129 @@
+using Google.Rpc;
+using Grpc.Core;
+using Lab.Artifacts;
+using Lab.Models;
+using Lab.Models.Tokenizers;
+using Lab.Protos.ModelHost.V1;
+using Lab.Tensors;
+using Lab.Testing;
+using static TorchSharp.torch;
+
+namespace Lab.ModelHost.Tests;
+
+/// <summary>A data folder with a small stored model, and ModelHost over it on loopback.</summary>
+public sealed class HostedLab : IAsyncLifetime
+{
+    public const string ModelName = "models/small";
+
+    public static readonly LabTokenizer Tokenizer = BpeTrainer.Train(["the cat sat on the mat, the cat sat"], 264, CancellationToken.None);
+
+    public static readonly GptConfig Config = new()
+    {
+        NLayers = 2, DModel = 32, NHeads = 2, DHead = 16, DMlp = 48, DVocab = Tokenizer.VocabSize, NCtx = 64, PositionEmbedding = true, ActivationFraction = 0.5,
+    };
+
+    private readonly TemporaryFolder _folder = new();
+    private PartHost? _host;
+
+    public string Data => _folder.Path;
+
+    public ArtifactStore Store => new(_folder["artifacts"]);
+
+    public PartHost Host => _host ?? throw new InvalidOperationException("The host is not started.");
+
+    public ModelHostService.ModelHostServiceClient Client => new(Host.Channel);
+
+    /// <summary>The weights of the stored model.</summary>
+    internal static Gpt NewGpt(ulong seed = 3)
+    {
+        using Generator generator = new(seed);
+        return new Gpt(Config, new GptWeights(Config, (_, shape) => randn(shape, generator: generator).mul_(0.3)));
+    }
+
+    public static async Task<StoredArtifact> StoreAsync(ArtifactStore store, string name, Gpt gpt)
+    {
+        StoredArtifact artifact = await store.PutAsync(
+            "model",
+            new ArtifactProvenance("tests", new Dictionary<string, string>(), [], null),
+            (folder, _) =>
+            {
+                GptCheckpoint.Save(gpt, folder);
+                Tokenizer.Save(folder);
+                return Task.CompletedTask;
+            },
+            CancellationToken.None);
+        await store.SetNameAsync(name, artifact.Digest, CancellationToken.None);
+        return artifact;
+    }
+
+    public async ValueTask InitializeAsync()
+    {
+        using Gpt gpt = NewGpt();
+        await StoreAsync(Store, ModelName, gpt);
+        await StartAsync();
+        await Client.LoadModelAsync(new LoadModelRequest { Name = ModelName });
+    }
+
+    public async Task StartAsync(params (string Key, string Value)[] settings) =>
+        _host = await PartHost.StartAsync(Data, builder => builder.AddModelHost(), app => app.MapModelHost(), [("Lab:Device", "cpu"), ("Lab:Threads", "1"), .. settings]);
+
+    public async Task StopAsync()
+    {
+        if (_host is not null) await _host.DisposeAsync();
+        _host = null;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _folder.Dispose();
+    }
+
+    /// <summary>A run over token rows.</summary>
+    public static RunRequest Request(params int[][] rows) => new()
+    {
+        Model = ModelName,
+        Input = new Input { Tokens = new TokenRows { Rows = { rows.Select(ids => new TokenRow { Ids = { ids } }) } } },
+    };
+
+    /// <summary>Runs and reads everything.</summary>
+    public async Task<(RunSummary Summary, List<HostTensor> Tensors)> RunAsync(RunRequest request)
+    {
+        using AsyncServerStreamingCall<RunResponse> call = Client.Run(request, cancellationToken: TestContext.Current.CancellationToken);
+        return await ReadAsync(call.ResponseStream);
+    }
+
+    public static async Task<(RunSummary Summary, List<HostTensor> Tensors)> ReadAsync(IAsyncStreamReader<RunResponse> stream)
+    {
+        (await stream.MoveNext(TestContext.Current.CancellationToken)).ShouldBeTrue();
+        RunSummary summary = stream.Current.Summary.ShouldNotBeNull();
+        return (summary, await ReadTensorsAsync(stream));
+    }
+
+    public static async Task<List<HostTensor>> ReadTensorsAsync(IAsyncStreamReader<RunResponse> stream)
+    {
+        List<HostTensor> tensors = [];
+        TensorFrameReader reader = new();
+        while (await stream.MoveNext(TestContext.Current.CancellationToken))
+        {
+            if (reader.Accept(stream.Current.Frame.ShouldNotBeNull()) is { } tensor) tensors.Add(tensor);
+        }
+
+        reader.Complete();
+        return tensors;
+    }
+}
+
+internal static class CallErrors
+{
+    /// <summary>What a call fails with.</summary>
+    public static async Task<RpcException> ErrorOf(Func<Task> call) => await Should.ThrowAsync<RpcException>(call);
+
+    public static string Reason(this RpcException e) => e.GetRpcStatus().ShouldNotBeNull().GetDetail<ErrorInfo>().ShouldNotBeNull().Reason;
+
+    public static string Field(this RpcException e)
+    {
+        e.StatusCode.ShouldBe(StatusCode.InvalidArgument, e.Status.Detail);
+        return e.GetRpcStatus().ShouldNotBeNull().GetDetail<BadRequest>().ShouldNotBeNull().FieldViolations.ShouldHaveSingleItem().Field;
+    }
+}
