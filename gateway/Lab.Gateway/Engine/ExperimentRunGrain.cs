@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using Lab.Gateway.Definitions;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
@@ -114,11 +113,6 @@ internal sealed class ExperimentRunGrain(
         try
         {
             await state.WriteStateAsync();
-        }
-        catch (OrleansException e) when (e.InnerException is IOException fault)
-        {
-            // Orleans wraps what the storage throws; a full disk has a status of its own.
-            ExceptionDispatchInfo.Throw(fault);
         }
         finally
         {

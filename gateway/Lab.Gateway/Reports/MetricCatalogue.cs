@@ -7,6 +7,7 @@ internal enum MetricFormat
     Count,
     Percent,
     Ratio,
+    YesOrNo,
 }
 
 /// <summary>What the metrics of the lab's operations mean.</summary>
@@ -19,16 +20,19 @@ internal static class MetricCatalogue
         ("loss", "Training loss, nats per token", MetricFormat.Measure),
         ("task_accuracy", "Task accuracy on held-out prompts", MetricFormat.Percent),
         ("task_loss", "Task loss of the whole model, nats", MetricFormat.Measure),
+        ("nodes", "Nodes", MetricFormat.Count),
+        ("edges", "Edges", MetricFormat.Count),
         ("circuit.nodes", "Circuit nodes", MetricFormat.Count),
         ("circuit.total_nodes", "Nodes of the whole model", MetricFormat.Count),
         ("circuit.edges", "Circuit edges", MetricFormat.Count),
         ("circuit.total_edges", "Edges of the whole model", MetricFormat.Count),
         ("circuit.loss", "Task loss with only the circuit", MetricFormat.Measure),
-        ("circuit.test_loss", "The same, on prompts the search never saw", MetricFormat.Measure),
+        ("circuit.test_loss", "Task loss with only the circuit, on new prompts", MetricFormat.Measure),
         ("circuit.loss_without", "Task loss without the circuit", MetricFormat.Measure),
         ("circuit.random_loss", "Task loss of random circuits of that size", MetricFormat.Measure),
         ("circuit.random_loss_stddev", "Their standard deviation", MetricFormat.Measure),
-        ("circuit.zero_ablation_loss", "Task loss, the rest at zero", MetricFormat.Measure),
+        ("circuit.zero_ablation_loss", "Task loss with only the circuit, the rest at zero", MetricFormat.Measure),
+        ("circuit.target_reached", "Circuit reached the target loss", MetricFormat.YesOrNo),
         ("circuit.accuracy", "Accuracy with only the circuit", MetricFormat.Percent),
         ("circuit.circuit_accuracy", "Accuracy with only the circuit", MetricFormat.Percent),
         ("l0_fraction", "Nonzero fraction of the weights", MetricFormat.Percent),
@@ -60,6 +64,7 @@ internal static class MetricCatalogue
     {
         MetricFormat.Count => Numbers.Count(value),
         MetricFormat.Percent => Numbers.Percent(value),
+        MetricFormat.YesOrNo => value switch { null => Numbers.Missing, 0 => "no", _ => "yes" },
         MetricFormat.Ratio => Numbers.Ratio(value),
         _ => Numbers.Measure(value),
     };

@@ -5,7 +5,8 @@ namespace Lab.Gateway.Reports;
 /// <summary>How the report writes numbers: four significant digits for measurements, thin groups for counts.</summary>
 internal static class Numbers
 {
-    private const string Missing = "\u2013";
+    /// <summary>Stands where there is no value.</summary>
+    public const string Missing = "\u2013";
     private const string GroupSpace = "\u2009";
 
     private static readonly NumberFormatInfo _format = new() { NumberGroupSeparator = GroupSpace, NegativeSign = "\u2212" };

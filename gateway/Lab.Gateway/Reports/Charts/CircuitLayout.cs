@@ -98,7 +98,7 @@ internal sealed class CircuitLayout
         return column;
     }
 
-    private static string Label(CircuitNode node) => node.Head is int head ? $"{head}.{node.Channel}" : $"{node.Channel}";
+    private static string Label(CircuitNode node) => node.Head is int head ? $"h{head} {node.Channel}" : $"{node.Channel}";
 
     /// <summary>The strongest edges; those between the same two drawn nodes become one.</summary>
     private IEnumerable<PlacedEdge> WeightEdges(IEnumerable<CircuitEdge> edges) => edges

@@ -30,7 +30,7 @@ internal static class AblationSection
         {Row("Accuracy with only the circuit", "", data, measures => Numbers.Percent(measures.CircuitAccuracy))}
         {Row("Nodes", "kept, of all", data, measures => $"{Numbers.Count(measures.Nodes)} / {Numbers.Count(measures.TotalNodes)}")}
         {Row("Edges", "nonzero weights between kept nodes, of all", data, measures => $"{Numbers.Count(measures.Edges)} / {Numbers.Count(measures.TotalEdges)}")}
-        {Row("Reached the target loss", "if not, the circuit is the whole model", data, measures => measures.TargetReached switch { true => "yes", false => "no", null => "\u2013" })}
+        {Row("Reached the target loss", "if not, the circuit is the whole model", data, measures => measures.TargetReached switch { true => "yes", false => "no", null => Numbers.Missing })}
         </tbody></table></div>
         <p class="note">Seeds: {string.Join(", ", data.Circuits.Select(circuit => $"{circuit.Label} {circuit.Circuit.Seed}"))}. They fix the prompts, the masks and the random circuits.</p>
         </section>
