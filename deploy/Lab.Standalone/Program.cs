@@ -1,1 +1,4 @@
-Microsoft.AspNetCore.Builder.WebApplication.CreateBuilder(args).Build().Run();
+using Lab.Standalone;
+using Lab.Standalone.Commands;
+
+return await LabCommand.InvokeAsync(args, LabConsole.Standard());
