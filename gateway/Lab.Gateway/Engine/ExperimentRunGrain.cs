@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using Lab.Gateway.Definitions;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
@@ -113,6 +114,11 @@ internal sealed class ExperimentRunGrain(
         try
         {
             await state.WriteStateAsync();
+        }
+        catch (OrleansException e) when (e.InnerException is IOException fault)
+        {
+            // Orleans wraps what the storage throws; a full disk has a status of its own.
+            ExceptionDispatchInfo.Throw(fault);
         }
         finally
         {

@@ -1,9 +1,12 @@
 using System.Text.Json.Nodes;
 using Google.Rpc;
+using Grpc.Core;
 using Lab.Artifacts;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
+using Lab.ServiceDefaults;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Lab.Gateway.Tests.Engine;
 
@@ -150,6 +153,43 @@ public sealed class StepExecutionTests : IDisposable
         (await again.EndAsync(run.Name)).Status.State.ShouldBe(RunState.Succeeded);
         first.Calls.Count.ShouldBe(1);
         second.Calls.Single().RunId.ShouldBe(blocked.Calls.Single().RunId);
+    }
+
+    [Fact]
+    public async Task Create_DiskFull_IsRefusedAndLeavesNothing()
+    {
+        bool isFull = true;
+        await using GatewayApp app = await GatewayApp.StartAsync(_data.Path, [Operation()], configure: services => services.Replace(ServiceDescriptor.Singleton(
+            new AtomicFile(path => isFull ? throw new IOException("No space left on device", 28) : new FileStream(path, FileMode.CreateNew)))));
+        CreateExperimentRunRequest request = new() { Yaml = "name: e\nsteps: [{ id: a, operation: do.it }]", RunId = "r" };
+
+        RpcException fault = await Should.ThrowAsync<RpcException>(() => app.CreateRunAsync(request));
+        fault.StatusCode.ShouldBe(StatusCode.ResourceExhausted);
+        fault.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Reason.ShouldBe("DISK_FULL");
+        (await Should.ThrowAsync<RpcException>(() => app.GetRunAsync("experimentRuns/r"))).StatusCode.ShouldBe(StatusCode.NotFound);
+
+        isFull = false;
+        await app.CreateRunAsync(request);
+        (await app.EndAsync("experimentRuns/r")).Status.State.ShouldBe(RunState.Succeeded);
+    }
+
+    [Fact]
+    public async Task Run_DiskFullWhenAStepIsKept_FailsSayingSo()
+    {
+        bool isFull = false;
+        FakeOperation operation = Operation();
+        operation.Work = (_, _) =>
+        {
+            isFull = true;
+            return Task.FromResult(new JsonObject());
+        };
+        await using GatewayApp app = await GatewayApp.StartAsync(_data.Path, [operation], configure: services => services.Replace(ServiceDescriptor.Singleton(
+            new AtomicFile(path => isFull ? throw new IOException("No space left on device", 28) : new FileStream(path, FileMode.CreateNew)))));
+
+        ExperimentRun run = await app.RunAsync("name: e\nsteps: [{ id: a, operation: do.it }]");
+
+        run.Status.State.ShouldBe(RunState.Failed);
+        run.Status.Error.Code.ShouldBe((int)Code.ResourceExhausted);
     }
 
     private static FakeOperation Operation() => new("do.it") { ArtifactInputs = ["input"], NamedOutput = "artifact" };
