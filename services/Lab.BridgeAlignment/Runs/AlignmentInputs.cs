@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Lab.Artifacts;
 using Lab.BridgeAlignment.Bridges;
 using Lab.Models;
@@ -31,8 +30,10 @@ internal sealed record AlignmentInputs(
     {
         StoredArtifact dense = await FindAsync(store, config.DenseModel, "model", "config.dense_model", ct);
         StoredArtifact sparse = await FindAsync(store, config.SparseModel, "model", "config.sparse_model", ct);
-        StoredArtifact corpus = await FindAsync(store, config.Corpus, "corpus", "config.corpus", ct);
-        GptConfig denseConfig = await ReadConfigAsync(store, dense, ct), sparseConfig = await ReadConfigAsync(store, sparse, ct);
+        StoredArtifact corpus = await FindAsync(store, config.Corpus, TokenCorpus.Kind, "config.corpus", ct);
+        GptConfig denseConfig = ReadConfig(dense), sparseConfig = ReadConfig(sparse);
+        GptConfig ReadConfig(StoredArtifact model) => GptCheckpoint.ReadConfig(store.GetPath(model, GptCheckpoint.ConfigFile));
+
         int context = Math.Min(denseConfig.NCtx, sparseConfig.NCtx);
         int length = config.SequenceLength > 0 ? config.SequenceLength : Math.Min(context, DefaultSequenceLength);
 
@@ -78,18 +79,5 @@ internal sealed record AlignmentInputs(
 
         if (artifact is null) throw new InvalidRequestException(field, $"There is no artifact '{name}'.");
         return artifact.Kind == kind ? artifact : throw new InvalidRequestException(field, $"'{name}' is a {artifact.Kind}, not a {kind}.");
-    }
-
-    private static async Task<GptConfig> ReadConfigAsync(ArtifactStore store, StoredArtifact model, CancellationToken ct)
-    {
-        try
-        {
-            await using FileStream file = File.OpenRead(store.GetPath(model, "config.json"));
-            return (await JsonSerializer.DeserializeAsync<GptConfig>(file, cancellationToken: ct))!.Validate();
-        }
-        catch (Exception e) when (e is JsonException or ArgumentException)
-        {
-            throw new InvalidDataException($"The config.json of the model {model.Digest} is damaged: {e.Message}", e);
-        }
     }
 }

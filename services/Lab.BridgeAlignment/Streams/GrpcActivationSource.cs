@@ -19,7 +19,8 @@ internal sealed class GrpcActivationSource(ModelHostService.ModelHostServiceClie
         .AddPipeline(LabResilience.CreateRetry(time))
         .AddRetry(new RetryStrategyOptions
         {
-            ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is RpcException { StatusCode: StatusCode.ResourceExhausted } e && IsWorthWaiting(e)),
+            ShouldHandle = args => ValueTask.FromResult(
+                args.Outcome.Exception is RpcException { StatusCode: StatusCode.ResourceExhausted or StatusCode.FailedPrecondition } e && IsWorthAnotherTry(e)),
             MaxRetryAttempts = 60,
             Delay = TimeSpan.FromSeconds(1),
         })
@@ -74,7 +75,7 @@ internal sealed class GrpcActivationSource(ModelHostService.ModelHostServiceClie
         return await _retry.ExecuteAsync(
             async token =>
             {
-                // A ModelHost that came back may not have the model.
+                // A ModelHost that came back may not have the model, and somebody may have unloaded it.
                 if (!isFirst) await PrepareAsync(request.Model, token);
                 isFirst = false;
                 return await RunOnceAsync(request, batch, token);
@@ -99,6 +100,10 @@ internal sealed class GrpcActivationSource(ModelHostService.ModelHostServiceClie
         return tensors;
     }
 
-    /// <summary>A model whose queue is full has room again soon; a request that is over a budget stays over it.</summary>
-    private static bool IsWorthWaiting(RpcException e) => e.GetRpcStatus()?.GetDetail<RetryInfo>() is not null;
+    /// <summary>
+    /// A model whose queue is full has room again soon, and one that somebody unloaded is loaded again. A request that is over a budget
+    /// stays over it.
+    /// </summary>
+    private static bool IsWorthAnotherTry(RpcException e) =>
+        e.GetRpcStatus() is { } status && (status.GetDetail<RetryInfo>() is not null || status.GetDetail<ErrorInfo>()?.Reason == "MODEL_NOT_LOADED");
 }

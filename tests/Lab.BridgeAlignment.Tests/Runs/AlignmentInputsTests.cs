@@ -50,9 +50,9 @@ public sealed class AlignmentInputsTests : IAsyncLifetime
     [Fact]
     public async Task Find_DamagedModelConfig_IsDataLoss()
     {
-        _ = await _lab.AddModelAsync("models/broken", TinyModels.Config() with { NLayers = -1 });
+        _ = await _lab.AddBrokenModelAsync("models/broken");
         AlignmentConfig config = new() { DenseModel = "models/broken", SparseModel = "models/sparse", Corpus = "corpora/tiny" };
 
-        (await Should.ThrowAsync<InvalidDataException>(() => AlignmentInputs.FindAsync(_lab.Store, config, Ct))).Message.ShouldContain("config.json");
+        (await Should.ThrowAsync<InvalidDataException>(() => AlignmentInputs.FindAsync(_lab.Store, config, Ct))).Message.ShouldContain("model config");
     }
 }

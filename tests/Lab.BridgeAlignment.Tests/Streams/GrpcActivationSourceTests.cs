@@ -44,11 +44,12 @@ public sealed class GrpcActivationSourceTests : IAsyncLifetime
         _host.Tensors.AddRange([Activation("a", 0), Activation("b", 10)]);
         _host.Failures.Enqueue(new RpcException(new Status(StatusCode.Unavailable, "Restarts.")));
         _host.Failures.Enqueue(new ResourceExhaustedException("WORKER_BUSY", "Busy.", TimeSpan.FromSeconds(1)));
+        _host.Failures.Enqueue(new FailedPreconditionException("MODEL_NOT_LOADED", "Gone."));
 
         IReadOnlyList<HostTensor> tensors = await _sut.ReadActivationsAsync("m", Batch, ["a", "b"], Ct);
 
         tensors.ShouldBe(_host.Tensors);
-        _host.Calls.ShouldBe(["run", "load m", "run", "load m", "run"]);
+        _host.Calls.ShouldBe(["run", "load m", "run", "load m", "run", "load m", "run"]);
     }
 
     [Fact]

@@ -1,37 +1,43 @@
-using System.Text.Json;
 using Lab.Artifacts;
+using Lab.BridgeAlignment.Streams;
+using Lab.ModelHost;
 using Lab.Models;
 using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
 using Lab.Protos.BridgeAlignment.V1;
+using Lab.Testing;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Lab.BridgeAlignment.Tests.Support;
 
 /// <summary>A data folder with a corpus and two models, and what runs them.</summary>
 internal sealed class TinyLab : IDisposable
 {
+    private const long Seed = 1;
+
     private static readonly GptConfig SparseArchitecture = TinyModels.Config(width: 24) with { ActivationFraction = 0.5 };
 
-    private TinyLab(string folder)
-    {
-        Data = folder;
-        Store = new ArtifactStore(Path.Combine(folder, "artifacts"));
-    }
+    private readonly TemporaryFolder _folder = new();
 
-    public string Data { get; }
+    private TinyLab() => Store = new ArtifactStore(_folder["artifacts"]);
+
+    public string Data => _folder.Path;
 
     public ArtifactStore Store { get; }
 
     /// <summary>Runs the two models, by digest. Each call makes new ones.</summary>
     public ModelSource Source => new(new Dictionary<string, Gpt>
     {
-        [DenseDigest] = TinyModels.Create(TinyModels.Config(), seed: 1),
-        [SparseDigest] = TinyModels.Create(SparseArchitecture, seed: 2),
+        [DenseDigest] = TinyModels.Create(TinyModels.Config(), Seed),
+        [SparseDigest] = TinyModels.Create(SparseArchitecture, Seed),
     });
 
     public string DenseDigest { get; private set; } = "";
 
     public string SparseDigest { get; private set; } = "";
+
+    private static LabTokenizer Tokenizer { get; } = BpeTrainer.Train([], BpeTrainer.MinVocabSize, CancellationToken.None);
 
     /// <summary>A short run over everything in here.</summary>
     public static AlignmentConfig Config => new()
@@ -48,26 +54,48 @@ internal sealed class TinyLab : IDisposable
 
     public static async Task<TinyLab> CreateAsync()
     {
-        TinyLab lab = new(Directory.CreateTempSubdirectory("lab-bridge-").FullName);
+        TinyLab lab = new();
         lab.DenseDigest = await lab.AddModelAsync("models/dense", TinyModels.Config());
         lab.SparseDigest = await lab.AddModelAsync("models/sparse", SparseArchitecture);
         await lab.AddCorpusAsync("corpora/tiny", string.Concat(Enumerable.Range(0, 200).Select(i => $"x{i} = {i * i}\n")));
         return lab;
     }
 
-    /// <summary>Stores a model's config: all that the part itself reads of a model.</summary>
-    public Task<string> AddModelAsync(string name, GptConfig config) =>
-        AddAsync("model", name, folder => File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(config)));
+    public Task<string> AddModelAsync(string name, GptConfig config) => AddAsync("model", name, folder =>
+    {
+        using Gpt model = TinyModels.Create(config, Seed);
+        GptCheckpoint.Save(model, folder);
+        Tokenizer.Save(folder);
+    });
+
+    public Task<string> AddBrokenModelAsync(string name) => AddAsync("model", name, folder => File.WriteAllText(Path.Combine(folder, "config.json"), "{}"));
 
     public Task<string> AddCorpusAsync(string name, string text) => AddAsync("corpus", name, folder =>
     {
-        using TokenCorpusWriter writer = new(folder, BpeTrainer.Train([], BpeTrainer.MinVocabSize, CancellationToken.None));
+        using TokenCorpusWriter writer = new(folder, Tokenizer);
         writer.Append(text, isHeldOut: false);
         writer.Append(text, isHeldOut: true);
         _ = writer.Complete(info => info);
     });
 
-    public void Dispose() => Directory.Delete(Data, recursive: true);
+    /// <summary>Starts the part, with models of its own, or with a ModelHost.</summary>
+    public Task<PartHost> StartAsync(IActivationSource source) => StartAsync("http://127.0.0.1:1", services => services.AddSingleton(source));
+
+    /// <inheritdoc cref="StartAsync(IActivationSource)"/>
+    public Task<PartHost> StartAsync(string modelHost) => StartAsync(modelHost, _ => { });
+
+    public Task<PartHost> StartModelHostAsync(string url = "http://127.0.0.1:0") => PartHost.StartAsync(
+        Data, builder => builder.AddModelHost(), app => app.MapModelHost(), ("Lab:Url", url), ("Lab:Device", "cpu"), ("Lab:Threads", "1"));
+
+    public void Dispose() => _folder.Dispose();
+
+    private Task<PartHost> StartAsync(string modelHost, Action<IServiceCollection> configure) => PartHost.StartAsync(
+        Data,
+        builder => configure(builder.AddBridgeAlignment().Services),
+        app => app.MapBridgeAlignment(),
+        ("Lab:Services:ModelHost", modelHost),
+        ("Lab:Device", "cpu"),
+        ("Lab:Threads", "1"));
 
     private async Task<string> AddAsync(string kind, string name, Action<string> write)
     {
