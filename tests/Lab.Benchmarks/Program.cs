@@ -1,8 +1,9 @@
 using Lab.Benchmarks;
+using Lab.Benchmarks.Streaming;
 using Lab.Benchmarks.Training;
 
 // Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- stream|train|all]
-IBenchmark[] benchmarks = [new TrainBenchmark()];
+IBenchmark[] benchmarks = [new StreamBenchmark(), new TrainBenchmark()];
 
 string wanted = args is [var name, ..] ? name : "all";
 IBenchmark[] selected = [.. benchmarks.Where(benchmark => wanted == "all" || wanted == benchmark.Name)];
