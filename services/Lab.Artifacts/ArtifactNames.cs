@@ -4,7 +4,7 @@ using System.Text.RegularExpressions;
 namespace Lab.Artifacts;
 
 /// <summary>The names of a store: one small file a name, in one folder, that holds a digest.</summary>
-internal sealed partial class ArtifactNames(string folder, IWriteStreams streams)
+internal sealed partial class ArtifactNames(string folder, Func<string, Stream> create)
 {
     // '/' cannot be in a file name and '+' cannot be in a name. Flat, so that "models" and "models/a" never clash.
     private const char Separator = '/';
@@ -22,7 +22,7 @@ internal sealed partial class ArtifactNames(string folder, IWriteStreams streams
     }
 
     public Task SetAsync(string name, string digest, CancellationToken ct) =>
-        AtomicFile.WriteAsync(streams, PathOf(name), Encoding.ASCII.GetBytes(digest), ct);
+        AtomicFile.WriteAsync(create, PathOf(name), Encoding.ASCII.GetBytes(digest), ct);
 
     public async Task<string?> ResolveAsync(string name, CancellationToken ct)
     {

@@ -14,7 +14,7 @@ namespace Lab.Artifacts;
 public sealed partial class ArtifactStore
 {
     private readonly TimeProvider _time;
-    private readonly IWriteStreams _streams;
+    private readonly Func<string, Stream> _create;
     private readonly ArtifactNames _names;
     private readonly string _blobs;
     private readonly string _manifests;
@@ -25,20 +25,21 @@ public sealed partial class ArtifactStore
     /// <param name="root">The store's folder, "{data}/artifacts".</param>
     /// <param name="time">The clock of create times; the system's by default.</param>
     public ArtifactStore(string root, TimeProvider? time = null)
-        : this(root, time ?? TimeProvider.System, DiskWriteStreams.Instance)
+        : this(root, time ?? TimeProvider.System, AtomicFile.Create)
     {
     }
 
-    internal ArtifactStore(string root, TimeProvider time, IWriteStreams streams)
+    /// <param name="create">Opens the files that the store itself writes. A seam: tests put a full disk in its place.</param>
+    internal ArtifactStore(string root, TimeProvider time, Func<string, Stream> create)
     {
         _time = time;
-        _streams = streams;
+        _create = create;
         Root = Path.GetFullPath(root);
         _blobs = Directory.CreateDirectory(Path.Combine(Root, "blobs")).FullName;
         _manifests = Directory.CreateDirectory(Path.Combine(Root, "manifests")).FullName;
         _staging = Directory.CreateDirectory(Path.Combine(Root, "staging")).FullName;
         _namesFolder = Directory.CreateDirectory(Path.Combine(Root, "names")).FullName;
-        _names = new ArtifactNames(_namesFolder, streams);
+        _names = new ArtifactNames(_namesFolder, create);
     }
 
     /// <summary>The store's folder, absolute.</summary>
@@ -78,7 +79,7 @@ public sealed partial class ArtifactStore
 
         // All that takes space is on disk before the first rename, and the manifest is renamed last. Files are renamed even over
         // files of their digest, which repairs any that were damaged.
-        if (isNew) await AtomicFile.WriteDurablyAsync(_streams, staging.Manifest, manifest.ToBytes(), ct);
+        if (isNew) await AtomicFile.WriteDurablyAsync(_create, staging.Manifest, manifest.ToBytes(), ct);
         foreach (StoredFile file in files)
             Publish(Path.Combine(staging.Files, file.Path), BlobPath(file.Digest));
         if (isNew) File.Move(staging.Manifest, manifestPath, overwrite: true);

@@ -5,13 +5,16 @@ internal static class AtomicFile
 {
     public const string TemporarySuffix = ".tmp";
 
+    /// <summary>Creates a file that must not exist, locked against other writers while it is open.</summary>
+    public static Stream Create(string path) => new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None);
+
     /// <summary>Writes beside <paramref name="path"/>, flushes to disk and renames.</summary>
-    public static async Task WriteAsync(IWriteStreams streams, string path, ReadOnlyMemory<byte> bytes, CancellationToken ct)
+    public static async Task WriteAsync(Func<string, Stream> create, string path, ReadOnlyMemory<byte> bytes, CancellationToken ct)
     {
         string temporary = $"{path}.{Guid.NewGuid():n}{TemporarySuffix}";
         try
         {
-            await WriteDurablyAsync(streams, temporary, bytes, ct);
+            await WriteDurablyAsync(create, temporary, bytes, ct);
             File.Move(temporary, path, overwrite: true);
         }
         finally
@@ -21,9 +24,9 @@ internal static class AtomicFile
     }
 
     /// <summary>Writes a new file and flushes it to disk.</summary>
-    public static async Task WriteDurablyAsync(IWriteStreams streams, string path, ReadOnlyMemory<byte> bytes, CancellationToken ct)
+    public static async Task WriteDurablyAsync(Func<string, Stream> create, string path, ReadOnlyMemory<byte> bytes, CancellationToken ct)
     {
-        await using Stream stream = streams.Create(path);
+        await using Stream stream = create(path);
         await stream.WriteAsync(bytes, ct);
         await stream.FlushAsync(ct);
         if (stream is FileStream file) file.Flush(flushToDisk: true);

@@ -1,3 +1,5 @@
+using Lab.Testing;
+
 namespace Lab.Artifacts.Tests;
 
 /// <summary>Names of artifacts, through the store.</summary>
@@ -19,7 +21,7 @@ public sealed class ArtifactNamesTests : IDisposable
         StoredArtifact second = await PutAsync("2");
         await _store.SetNameAsync("models/a", first.Digest, Ct);
         string[] before = _folder.Files();
-        var store = new ArtifactStore(_folder.Path, TimeProvider.System, new FullDisk(10));
+        var store = new ArtifactStore(_folder.Path, TimeProvider.System, new FullDisk(10).Create);
 
         _ = await Should.ThrowAsync<IOException>(store.SetNameAsync("models/a", second.Digest, Ct));
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Lab.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Lab.Artifacts.Tests;
@@ -111,7 +112,7 @@ public sealed class ArtifactStoreTests : IDisposable
     [InlineData(200)]
     public async Task PutAsync_DiskFullInManifest_LeavesNothing(long bytesFree)
     {
-        var store = new ArtifactStore(_folder.Path, _time, new FullDisk(bytesFree));
+        var store = new ArtifactStore(_folder.Path, _time, new FullDisk(bytesFree).Create);
 
         IOException thrown = await Should.ThrowAsync<IOException>(store.PutAsync("model", Provenance(), Writing(("w", "1")), Ct));
 

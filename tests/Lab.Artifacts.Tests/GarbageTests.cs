@@ -1,3 +1,5 @@
+using Lab.Testing;
+
 namespace Lab.Artifacts.Tests;
 
 public sealed class GarbageTests : IDisposable

@@ -4,6 +4,7 @@ using Lab.Gateway.Definitions;
 using Lab.Gateway.Operations;
 using Lab.Gateway.Reports;
 using Lab.Protos.Experiment.V1;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;

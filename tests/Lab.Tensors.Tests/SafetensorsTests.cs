@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Lab.Testing;
 
 namespace Lab.Tensors.Tests;
 
@@ -41,7 +42,7 @@ public sealed class SafetensorsTests : IDisposable
         SafetensorsWriter.Write(_folder["m"], Samples());
 
         SafetensorsFile.Open(_folder["m"]).Dispose();
-        _folder.Files.ShouldBe(["m"]);
+        _folder.Files().ShouldBe(["m"]);
     }
 
     [Fact]
@@ -56,7 +57,7 @@ public sealed class SafetensorsTests : IDisposable
         Should.Throw<SystemException>(() => SafetensorsWriter.Write(_folder["target"], Samples()));
 
         File.ReadAllText(_folder["m"]).ShouldBe("old");
-        _folder.Files.ShouldBe(["m"]);
+        _folder.Files().ShouldBe(["m"]);
     }
 
     [Fact]

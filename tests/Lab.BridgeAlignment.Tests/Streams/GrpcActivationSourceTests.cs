@@ -4,6 +4,7 @@ using Lab.BridgeAlignment.Tests.Support;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
+using Lab.Testing;
 
 namespace Lab.BridgeAlignment.Tests.Streams;
 
@@ -12,7 +13,7 @@ public sealed class GrpcActivationSourceTests : IAsyncLifetime
     private static readonly TokenBatch Batch = new([1, 2, 3, 4, 5, 6], Rows: 2, Length: 3);
 
     private readonly ScriptedModelHost _host = new();
-    private readonly ImpatientTime _time = new();
+    private readonly ImpatientTime _time = new(TimeSpan.FromSeconds(10));
     private GrpcActivationSource _sut = null!;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;

@@ -1,20 +1,18 @@
 using Grpc.Core;
-using Grpc.Net.Client;
 using Lab.Protos.ModelHost.V1;
+using Lab.ServiceDefaults;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Lab.BridgeAlignment.Tests.Support;
 
 /// <summary>A ModelHost that answers each run with given tensors, and breaks off as it is told.</summary>
 internal sealed class ScriptedModelHost : ModelHostService.ModelHostServiceBase, IAsyncDisposable
 {
-    private WebApplication? _app;
-    private GrpcChannel? _channel;
+    private PartHost? _host;
 
     /// <summary>What a run sends.</summary>
     public List<HostTensor> Tensors { get; } = [];
@@ -28,16 +26,9 @@ internal sealed class ScriptedModelHost : ModelHostService.ModelHostServiceBase,
 
     public async Task<ModelHostService.ModelHostServiceClient> StartAsync()
     {
-        WebApplicationBuilder builder = WebApplication.CreateBuilder();
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseTestServer();
-        builder.Services.AddGrpc();
-        builder.Services.AddSingleton(this);
-        _app = builder.Build();
-        _app.MapGrpcService<ScriptedModelHost>();
-        await _app.StartAsync();
-        _channel = GrpcChannel.ForAddress("http://localhost", new GrpcChannelOptions { HttpHandler = _app.GetTestServer().CreateHandler() });
-        return new ModelHostService.ModelHostServiceClient(_channel);
+        _host = await PartHost.StartAsync(
+            "unused", builder => builder.AddLabDefaults("ModelHost").Services.AddSingleton(this), app => app.MapGrpcService<ScriptedModelHost>());
+        return new ModelHostService.ModelHostServiceClient(_host.Channel);
     }
 
     public override Task<Model> LoadModel(LoadModelRequest request, ServerCallContext context)
@@ -61,9 +52,5 @@ internal sealed class ScriptedModelHost : ModelHostService.ModelHostServiceBase,
         if (failure is not null) throw ErrorMapping.ToStatus(failure).ToRpcException();
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        _channel?.Dispose();
-        if (_app is not null) await _app.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _host?.DisposeAsync() ?? ValueTask.CompletedTask;
 }

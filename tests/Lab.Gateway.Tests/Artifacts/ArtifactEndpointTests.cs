@@ -1,54 +1,37 @@
 using System.Text.Json.Nodes;
 using Google.Rpc;
 using Grpc.Core;
-using Grpc.Net.Client;
 using Lab.Artifacts;
 using Lab.Gateway.Artifacts;
 using Lab.Protos.Artifact.V1;
 using Lab.ServiceDefaults;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Lab.Gateway.Tests.Artifacts;
 
 public sealed class ArtifactEndpointTests : IAsyncLifetime
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lab-artifact-endpoint-");
+    private readonly TemporaryFolder _folder = new();
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero));
     private readonly ArtifactStore _store;
-    private readonly WebApplication _app;
-    private GrpcChannel? _channel;
+    private PartHost _host = null!;
 
-    public ArtifactEndpointTests()
-    {
-        _store = new ArtifactStore(_folder.FullName, _time);
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.AddLabDefaults("Gateway");
-        builder.Logging.ClearProviders();
-        builder.WebHost.UseTestServer();
-        builder.Services.AddSingleton(_store);
-        _app = builder.Build();
-        _app.MapGrpcService<ArtifactEndpoint>();
-    }
+    public ArtifactEndpointTests() => _store = new ArtifactStore(_folder.Path, _time);
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    private ArtifactService.ArtifactServiceClient Client => new(_channel!);
+    private ArtifactService.ArtifactServiceClient Client => new(_host.Channel);
 
-    public async ValueTask InitializeAsync()
-    {
-        await _app.StartAsync(Ct);
-        _channel = GrpcChannel.ForAddress("http://test", new GrpcChannelOptions { HttpHandler = _app.GetTestServer().CreateHandler() });
-    }
+    public async ValueTask InitializeAsync() => _host = await PartHost.StartAsync(
+        _folder.Path, builder => builder.AddLabDefaults("Gateway").Services.AddSingleton(_store), app => app.MapGrpcService<ArtifactEndpoint>());
 
     public async ValueTask DisposeAsync()
     {
-        _channel?.Dispose();
-        await _app.DisposeAsync();
-        _folder.Delete(recursive: true);
+        await _host.DisposeAsync();
+        _folder.Dispose();
     }
 
     [Fact]

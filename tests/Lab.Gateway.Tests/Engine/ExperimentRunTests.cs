@@ -5,6 +5,7 @@ using Lab.Gateway.Definitions;
 using Lab.Gateway.Operations;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
+using Lab.Testing;
 
 namespace Lab.Gateway.Tests.Engine;
 

@@ -3,6 +3,7 @@ using Google.Rpc;
 using Grpc.Core;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
+using Lab.Testing;
 
 namespace Lab.Gateway.Tests.Experiments;
 

@@ -6,6 +6,7 @@ using Lab.Artifacts;
 using Lab.Gateway.Definitions;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
+using Lab.Testing;
 
 namespace Lab.Gateway.Tests.Reports;
 
@@ -16,9 +17,9 @@ internal sealed class SampleRun : IDisposable
 
     private static readonly JsonSerializerOptions _snakeCase = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lab-report-");
+    private readonly TemporaryFolder _folder = new();
 
-    private SampleRun() => Store = new ArtifactStore(_folder.FullName);
+    private SampleRun() => Store = new ArtifactStore(_folder.Path);
 
     public ArtifactStore Store { get; }
 
@@ -63,7 +64,7 @@ internal sealed class SampleRun : IDisposable
         return sample;
     }
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     private void AddMetrics(string label, CircuitFile circuit)
     {

@@ -3,6 +3,7 @@ using Lab.Gateway.Storage;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
 using Lab.ServiceDefaults;
+using Lab.Testing;
 using Orleans.Runtime;
 using Orleans.Storage;
 

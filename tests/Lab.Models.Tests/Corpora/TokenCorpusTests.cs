@@ -2,22 +2,23 @@ using Lab.Artifacts;
 using Lab.Models.Corpora;
 using Lab.Models.Tests.Tokenizers;
 using Lab.Models.Tokenizers;
+using Lab.Testing;
 
 namespace Lab.Models.Tests.Corpora;
 
 public sealed class TokenCorpusTests : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("lab-corpus-").FullName;
+    private readonly TemporaryFolder _folder = new();
     private readonly LabTokenizer _tokenizer = BpeTrainer.Train([SampleText.Python], 300, CancellationToken.None);
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Open_OfWritten_HoldsTheDocumentsEachEnded()
     {
         Write("first", SampleText.Python);
 
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
 
         int[] expected = [.. _tokenizer.Encode("first"), _tokenizer.EndOfText, .. _tokenizer.Encode(SampleText.Python), _tokenizer.EndOfText];
         corpus.Train.Length.ShouldBe(expected.Length);
@@ -32,7 +33,7 @@ public sealed class TokenCorpusTests : IDisposable
     public void Read_LongRangeAtAnOffset_IsThatPartOfTheWhole()
     {
         Write(Enumerable.Repeat(SampleText.Python, 20).ToArray());
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
         long[] all = ReadAll(corpus.Train);
         all.Length.ShouldBeGreaterThan(4000);
 
@@ -50,7 +51,7 @@ public sealed class TokenCorpusTests : IDisposable
     public void Read_OutOfRange_Throws(long offset, int count)
     {
         Write("12345");
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
         corpus.Train.Length.ShouldBeLessThan(7);
 
         Should.Throw<ArgumentOutOfRangeException>(() => corpus.Train.Read(offset, new long[count]));
@@ -60,7 +61,7 @@ public sealed class TokenCorpusTests : IDisposable
     public void Read_AfterDispose_Throws()
     {
         Write("12345");
-        TokenCorpus corpus = TokenCorpus.Open(_folder);
+        TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
         corpus.Dispose();
 
         Should.Throw<ObjectDisposedException>(() => corpus.Train.Read(0, new long[1]));
@@ -70,10 +71,10 @@ public sealed class TokenCorpusTests : IDisposable
     public void Read_IdOutsideTheVocabulary_NamesTheFileAndPosition()
     {
         Write("12345");
-        byte[] bytes = File.ReadAllBytes(Path.Combine(_folder, "train.bin"));
+        byte[] bytes = File.ReadAllBytes(_folder["train.bin"]);
         bytes[3] = 0xFF;
-        File.WriteAllBytes(Path.Combine(_folder, "train.bin"), bytes);
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        File.WriteAllBytes(_folder["train.bin"], bytes);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
 
         Should.Throw<InvalidDataException>(() => ReadAll(corpus.Train)).Message.ShouldSatisfyAllConditions(m => m.ShouldContain("train.bin"), m => m.ShouldContain("token 1,"));
     }
@@ -81,13 +82,13 @@ public sealed class TokenCorpusTests : IDisposable
     [Fact]
     public void Open_EmptySplit_HasLengthZero()
     {
-        using (var writer = new TokenCorpusWriter(_folder, _tokenizer))
+        using (var writer = new TokenCorpusWriter(_folder.Path, _tokenizer))
         {
             writer.Append("text", isHeldOut: false);
             writer.Complete(info => info);
         }
 
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
 
         corpus.HeldOut.Length.ShouldBe(0);
         corpus.HeldOut.Read(0, []);
@@ -97,16 +98,16 @@ public sealed class TokenCorpusTests : IDisposable
     public void Open_WideTokens_ReadsThem()
     {
         Write("12345");
-        using (TokenCorpus narrow = TokenCorpus.Open(_folder))
+        using (TokenCorpus narrow = TokenCorpus.Open(_folder.Path))
         {
             byte[] wide = [.. ReadAll(narrow.Train).SelectMany(id => BitConverter.GetBytes((int)id))];
             byte[] wideHeldOut = [.. ReadAll(narrow.HeldOut).SelectMany(id => BitConverter.GetBytes((int)id))];
-            File.WriteAllBytes(Path.Combine(_folder, "train.bin"), wide);
-            File.WriteAllBytes(Path.Combine(_folder, "held_out.bin"), wideHeldOut);
+            File.WriteAllBytes(_folder["train.bin"], wide);
+            File.WriteAllBytes(_folder["held_out.bin"], wideHeldOut);
         }
 
         Replace("corpus.json", "uint16", "int32");
-        using TokenCorpus corpus = TokenCorpus.Open(_folder);
+        using TokenCorpus corpus = TokenCorpus.Open(_folder.Path);
 
         ReadAll(corpus.Train).ShouldBe([.. _tokenizer.Encode("12345").Select(id => (long)id), _tokenizer.EndOfText]);
     }
@@ -122,13 +123,13 @@ public sealed class TokenCorpusTests : IDisposable
         Write("12345");
         Replace(file, from, to);
 
-        Should.Throw<InvalidDataException>(() => TokenCorpus.Open(_folder)).Message.ShouldContain(message);
+        Should.Throw<InvalidDataException>(() => TokenCorpus.Open(_folder.Path)).Message.ShouldContain(message);
     }
 
     [Fact]
     public async Task Open_FromTheStore_ReadsTheArtifact()
     {
-        var store = new ArtifactStore(Path.Combine(_folder, "store"));
+        var store = new ArtifactStore(_folder["store"]);
         var provenance = new ArtifactProvenance("test", new Dictionary<string, string>(), [], 0);
         StoredArtifact artifact = await store.PutAsync(TokenCorpus.Kind, provenance, (folder, _) =>
         {
@@ -149,7 +150,7 @@ public sealed class TokenCorpusTests : IDisposable
         return ids;
     }
 
-    private void Write(params string[] documents) => WriteTo(_folder, documents);
+    private void Write(params string[] documents) => WriteTo(_folder.Path, documents);
 
     private void WriteTo(string folder, params string[] documents)
     {
@@ -161,7 +162,7 @@ public sealed class TokenCorpusTests : IDisposable
 
     private void Replace(string file, string from, string to)
     {
-        string path = Path.Combine(_folder, file);
+        string path = _folder[file];
         string text = File.ReadAllText(path);
         text.ShouldContain(from);
         File.WriteAllText(path, text.Replace(from, to, StringComparison.Ordinal));

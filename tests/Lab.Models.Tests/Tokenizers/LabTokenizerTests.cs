@@ -1,13 +1,14 @@
 using Lab.Models.Tokenizers;
+using Lab.Testing;
 
 namespace Lab.Models.Tests.Tokenizers;
 
 public sealed class LabTokenizerTests : IDisposable
 {
     private readonly LabTokenizer _tokenizer = BpeTrainer.Train([SampleText.Python, "é😀é😀 ĠĠĊĊ"], 400, CancellationToken.None);
-    private readonly string _folder = Directory.CreateTempSubdirectory("lab-tokenizer-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [InlineData("")]
@@ -104,10 +105,10 @@ public sealed class LabTokenizerTests : IDisposable
     {
         SaveAndLoad();
 
-        string[] merges = File.ReadAllLines(Path.Combine(_folder, "merges.txt"));
+        string[] merges = File.ReadAllLines(_folder["merges.txt"]);
         merges[0].ShouldBe("#version: 0.2");
         merges[1..].ShouldAllBe(line => line.Split(' ').Length == 2);
-        string vocab = File.ReadAllText(Path.Combine(_folder, "vocab.json"));
+        string vocab = File.ReadAllText(_folder["vocab.json"]);
         vocab.ShouldContain("\"!\": 0,");
         vocab.ShouldContain($"\"<|endoftext|>\": {_tokenizer.VocabSize - 1}");
         vocab.ShouldContain("\"Ġ\":");
@@ -121,7 +122,7 @@ public sealed class LabTokenizerTests : IDisposable
     public void Load_MalformedFile_SaysWhich(string file, string content, string message)
     {
         SaveAndLoad();
-        File.WriteAllText(Path.Combine(_folder, file), content);
+        File.WriteAllText(_folder[file], content);
 
         Should.Throw<InvalidDataException>(Load).Message.ShouldContain(message);
     }
@@ -130,7 +131,7 @@ public sealed class LabTokenizerTests : IDisposable
     public void Load_MissingOrDuplicateId_Throws()
     {
         SaveAndLoad();
-        string path = Path.Combine(_folder, "vocab.json");
+        string path = _folder["vocab.json"];
         File.WriteAllText(path, File.ReadAllText(path).Replace("\"!\": 0,", "\"!\": 1,", StringComparison.Ordinal));
 
         Should.Throw<InvalidDataException>(Load).Message.ShouldContain("each once");
@@ -138,9 +139,9 @@ public sealed class LabTokenizerTests : IDisposable
 
     private LabTokenizer SaveAndLoad()
     {
-        _tokenizer.Save(_folder);
+        _tokenizer.Save(_folder.Path);
         return Load();
     }
 
-    private LabTokenizer Load() => LabTokenizer.Load(Path.Combine(_folder, "vocab.json"), Path.Combine(_folder, "merges.txt"));
+    private LabTokenizer Load() => LabTokenizer.Load(_folder["vocab.json"], _folder["merges.txt"]);
 }

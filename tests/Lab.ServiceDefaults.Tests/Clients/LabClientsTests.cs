@@ -3,10 +3,10 @@ using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Clients;
 using Lab.ServiceDefaults.Errors;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 namespace Lab.ServiceDefaults.Tests.Clients;
@@ -16,24 +16,19 @@ public sealed class LabClientsTests : IAsyncLifetime
 {
     private readonly TrainingBehaviour _behaviour = new();
     private readonly Relay _relay = new();
-    private WebApplication _server = null!;
+    private PartHost _server = null!;
     private ServiceProvider _client = null!;
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
     private SparseTrainingService.SparseTrainingServiceClient Client => _client.GetRequiredService<SparseTrainingService.SparseTrainingServiceClient>();
 
-    private Uri ServerUrl => new(_server.Urls.Single());
+    private Uri ServerUrl => new(_server.Url);
 
     public async ValueTask InitializeAsync()
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.AddLabDefaults("SparseTraining");
-        builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(_behaviour);
-        _server = builder.Build();
-        _server.MapGrpcService<TrainingEndpoint>();
-        await _server.StartAsync(Ct);
+        _server = await PartHost.StartAsync(
+            "unused", builder => builder.AddLabDefaults("SparseTraining").Services.AddSingleton(_behaviour), app => app.MapGrpcService<TrainingEndpoint>());
 
         var services = new ServiceCollection();
         services.AddSingleton<IConfiguration>(new ConfigurationBuilder().Build()).AddLogging().AddSingleton(TimeProvider.System);

@@ -6,6 +6,7 @@ using Grpc.Net.Client;
 using Grpc.Reflection.V1Alpha;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Tests.Errors;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;

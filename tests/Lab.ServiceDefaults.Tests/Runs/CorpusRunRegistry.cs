@@ -1,5 +1,6 @@
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Runs;
+using Lab.Testing;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;

@@ -1,6 +1,7 @@
 using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Runs;
+using Lab.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Lab.ServiceDefaults.Tests.Runs;

@@ -4,6 +4,7 @@ using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Errors;
 using Lab.ServiceDefaults.Runs;
+using Lab.Testing;
 using Microsoft.Extensions.Time.Testing;
 
 namespace Lab.ServiceDefaults.Tests.Runs;
@@ -105,7 +106,7 @@ public sealed class RunRegistryTests : IDisposable
     [Fact]
     public async Task Create_DiskFull_LeavesNoRun()
     {
-        await using CorpusRunRegistry registry = await StartAsync(Succeed, file: FullDisk.WithRoomFor(100));
+        await using CorpusRunRegistry registry = await StartAsync(Succeed, file: new AtomicFile(new FullDisk(100).Create));
 
         IOException thrown = Should.Throw<IOException>(() => registry.Runs.Create("a", Config(512)));
 

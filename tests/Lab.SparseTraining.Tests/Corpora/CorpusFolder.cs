@@ -1,17 +1,18 @@
 using Lab.Models.Corpora;
 using Lab.SparseTraining.Corpora;
+using Lab.Testing;
 
 namespace Lab.SparseTraining.Tests.Corpora;
 
 /// <summary>Temporary folders with files to make corpora of, and the corpora.</summary>
 internal sealed class CorpusFolder : IDisposable
 {
-    private readonly string _root = Directory.CreateTempSubdirectory("lab-corpora-").FullName;
+    private readonly TemporaryFolder _root = new();
     private int _outputs;
 
-    public string Source => Directory.CreateDirectory(Path.Combine(_root, "source")).FullName;
+    public string Source => Directory.CreateDirectory(_root["source"]).FullName;
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public void Dispose() => _root.Dispose();
 
     public CorpusFolder Add(string path, string text) => Add(path, System.Text.Encoding.UTF8.GetBytes(text));
 
@@ -25,7 +26,7 @@ internal sealed class CorpusFolder : IDisposable
 
     public CorpusConfig Config(params string[] patterns) => new() { Source = new FolderSource(Source, patterns), VocabSize = 300 };
 
-    public string NewOutput() => Directory.CreateDirectory(Path.Combine(_root, $"output-{_outputs++}")).FullName;
+    public string NewOutput() => Directory.CreateDirectory(_root[$"output-{_outputs++}"]).FullName;
 
     public async Task<(CorpusSummary Summary, string Output)> BuildAsync(CorpusConfig config, PythonStandardLibrary? python = null)
     {

@@ -1,13 +1,18 @@
 using Microsoft.Extensions.Time.Testing;
 
-namespace Lab.ServiceDefaults.Tests.Clients;
+namespace Lab.Testing;
 
 /// <summary>
 /// A clock on which nobody waits: whoever starts a wait of at most <paramref name="longest"/> moves the clock to its end. Longer ones,
 /// such as deadlines, end when the clock gets there.
 /// </summary>
-internal sealed class ImpatientTime(TimeSpan longest) : FakeTimeProvider
+/// <param name="longest">The longest wait that is spared.</param>
+public sealed class ImpatientTime(TimeSpan longest) : FakeTimeProvider
 {
+    /// <summary>What the clock has moved since it was made.</summary>
+    public TimeSpan Waited => GetUtcNow() - Start;
+
+    /// <inheritdoc/>
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         ITimer timer = base.CreateTimer(callback, state, dueTime, period);
