@@ -6,28 +6,22 @@ using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults;
 using Lab.ServiceDefaults.Errors;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Lab.Gateway.Tests;
 
 /// <summary>A training service whose runs go as a test says.</summary>
 internal sealed class FakeTraining : SparseTrainingService.SparseTrainingServiceBase, IAsyncDisposable
 {
-    private readonly WebApplication _app;
+    private PartHost _host = null!;
 
     private FakeTraining()
     {
-        WebApplicationBuilder builder = WebApplication.CreateBuilder();
-        builder.AddLabDefaults("SparseTraining");
-        builder.Logging.ClearProviders();
-        builder.Services.AddSingleton(this);
-        _app = builder.Build();
-        _app.MapGrpcService<FakeTraining>();
     }
 
-    public string Url => _app.Urls.Single();
+    public string Url => _host.Url;
 
     public ConcurrentDictionary<string, TrainingRun> Runs { get; } = [];
 
@@ -43,7 +37,8 @@ internal sealed class FakeTraining : SparseTrainingService.SparseTrainingService
     public static async Task<FakeTraining> StartAsync()
     {
         FakeTraining service = new();
-        await service._app.StartAsync(TestContext.Current.CancellationToken);
+        service._host = await PartHost.StartAsync(
+            "unused", builder => builder.AddLabDefaults("SparseTraining").Services.AddSingleton(service), app => app.MapGrpcService<FakeTraining>());
         return service;
     }
 
@@ -104,9 +99,5 @@ internal sealed class FakeTraining : SparseTrainingService.SparseTrainingService
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _app.StopAsync(CancellationToken.None);
-        await _app.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _host.DisposeAsync();
 }

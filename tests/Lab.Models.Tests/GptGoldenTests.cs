@@ -1,6 +1,5 @@
-using Lab.Models;
 using Lab.Tensors;
-using TorchSharp;
+using Lab.Testing;
 using static TorchSharp.torch;
 
 namespace Lab.Models.Tests;
@@ -42,14 +41,14 @@ public sealed class GptGoldenTests : IDisposable
     public void Forward_GoldenTokens_GivesGoldenActivationsAtEverySite()
     {
         using var scope = NewDisposeScope();
-        Recorder recorder = new();
+        RecordingTap recorder = new();
         _model.Forward(Expected("tokens"), recorder);
         string[] sites = [.. _expected.Entries.Keys.Where(key => key.StartsWith("act/", StringComparison.Ordinal))];
         sites.Length.ShouldBe(23);
         foreach (string site in sites)
         {
             HookPoint hook = _model.Hooks.Find(site["act/".Length..]).ShouldNotBeNull(site);
-            Difference(recorder.Activations[hook.Name].reshape(2, 12, -1), site).ShouldBeLessThan(Tolerance, site);
+            Difference(recorder[hook.Name].ToTorch().reshape(2, 12, -1), site).ShouldBeLessThan(Tolerance, site);
         }
     }
 
@@ -76,17 +75,4 @@ public sealed class GptGoldenTests : IDisposable
     private Tensor Expected(string name) => _expected.Read(name).ToTorch();
 
     private double Difference(Tensor actual, string expected) => (actual - Expected(expected)).abs().max().item<float>();
-
-    private sealed class Recorder : IActivationTap
-    {
-        public Dictionary<string, Tensor> Activations { get; } = [];
-
-        public bool Wants(HookPoint hook) => true;
-
-        public Tensor At(HookPoint hook, Tensor x)
-        {
-            Activations[hook.Name] = x.detach().clone().DetachFromDisposeScope();
-            return x;
-        }
-    }
 }

@@ -1,13 +1,14 @@
 using Lab.Standalone.Commands;
+using Lab.Testing;
 
 namespace Lab.Standalone.Tests;
 
 /// <summary>Runs `lab` inside the test with a folder of its own.</summary>
 internal sealed class CommandLine : IDisposable
 {
-    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("lab-command-");
+    private readonly TemporaryFolder _folder = new();
 
-    public string Data => Path.Combine(_folder.FullName, "data");
+    public string Data => _folder["data"];
 
     public StringWriter Output { get; } = new();
 
@@ -18,5 +19,5 @@ internal sealed class CommandLine : IDisposable
     public Task<int> InvokeAsync(CancellationToken cancellationToken, params string[] args) =>
         LabCommand.InvokeAsync(args, new LabConsole(Output, Error, isTerminal: false), cancellationToken);
 
-    public void Dispose() => _folder.Delete(recursive: true);
+    public void Dispose() => _folder.Dispose();
 }

@@ -3,10 +3,9 @@ using Lab.Protos.Artifact.V1;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
 using Lab.ServiceDefaults;
+using Lab.Testing;
 using Microsoft.AspNetCore.Builder;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 
 namespace Lab.Standalone.Tests;
 
@@ -15,22 +14,13 @@ internal sealed class FakeGateway : IAsyncDisposable
 {
     public const string ReportDigest = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 
-    private readonly WebApplication _app;
+    private PartHost _host = null!;
 
     private FakeGateway()
     {
-        WebApplicationBuilder builder = WebApplication.CreateBuilder();
-        builder.AddLabDefaults("Gateway");
-        builder.Logging.ClearProviders();
-        builder.Configuration.AddInMemoryCollection([KeyValuePair.Create<string, string?>("Lab:Url", "http://127.0.0.1:0")]);
-        builder.Services.AddSingleton(this);
-        _app = builder.Build();
-        _app.MapGrpcService<ExperimentEndpoint>();
-        _app.MapGrpcService<ArtifactEndpoint>();
-        _app.MapLabDefaults();
     }
 
-    public string Url => _app.Urls.First();
+    public string Url => _host.Url;
 
     public Experiment Experiment { get; } = new()
     {
@@ -55,10 +45,18 @@ internal sealed class FakeGateway : IAsyncDisposable
     /// <summary>What a watched run does; by default it succeeds at once.</summary>
     public Func<ExperimentRun, CancellationToken, IAsyncEnumerable<ExperimentRun>> Watch { get; set; } = Succeed;
 
-    public static async Task<FakeGateway> StartAsync(CancellationToken cancellationToken)
+    public static async Task<FakeGateway> StartAsync()
     {
         var gateway = new FakeGateway();
-        await gateway._app.StartAsync(cancellationToken);
+        gateway._host = await PartHost.StartAsync(
+            "unused",
+            builder => builder.AddLabDefaults("Gateway").Services.AddSingleton(gateway),
+            app =>
+            {
+                app.MapGrpcService<ExperimentEndpoint>();
+                app.MapGrpcService<ArtifactEndpoint>();
+                app.MapLabDefaults();
+            });
         return gateway;
     }
 
@@ -77,11 +75,7 @@ internal sealed class FakeGateway : IAsyncDisposable
         return run;
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        await _app.StopAsync();
-        await _app.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => _host.DisposeAsync();
 
     private static async IAsyncEnumerable<ExperimentRun> Succeed(
         ExperimentRun run, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)

@@ -4,10 +4,11 @@ namespace Lab.Testing;
 
 /// <summary>
 /// A clock on which nobody waits: whoever starts a wait of at most <paramref name="longest"/> moves the clock to its end. Longer ones,
-/// such as deadlines, end when the clock gets there.
+/// such as deadlines, end when the clock gets there. It begins at the real time, so that deadlines told from it are none too early for
+/// those who go by the real clock.
 /// </summary>
 /// <param name="longest">The longest wait that is spared.</param>
-public sealed class ImpatientTime(TimeSpan longest) : FakeTimeProvider
+public sealed class ImpatientTime(TimeSpan longest) : FakeTimeProvider(DateTimeOffset.UtcNow)
 {
     /// <summary>What the clock has moved since it was made.</summary>
     public TimeSpan Waited => GetUtcNow() - Start;

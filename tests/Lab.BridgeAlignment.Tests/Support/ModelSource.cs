@@ -1,6 +1,7 @@
 using Lab.BridgeAlignment.Streams;
 using Lab.Models;
 using Lab.Tensors;
+using Lab.Testing;
 using static TorchSharp.torch;
 
 namespace Lab.BridgeAlignment.Tests.Support;
@@ -26,9 +27,9 @@ internal sealed class ModelSource(IReadOnlyDictionary<string, Gpt> models) : IAc
     public Task<IReadOnlyList<HostTensor>> ReadActivationsAsync(string model, TokenBatch batch, IReadOnlyList<string> hooks, CancellationToken ct)
     {
         if (Interlocked.Increment(ref _reads) == _failingRead) throw new IOException("The power went out.");
-        RecordingTap tap = new(hooks, null);
+        RecordingTap tap = new(hooks);
         _ = Run(models[model], batch, tap);
-        return Task.FromResult<IReadOnlyList<HostTensor>>([.. hooks.Select(hook => tap.Captured[hook])]);
+        return Task.FromResult<IReadOnlyList<HostTensor>>([.. hooks.Select(hook => tap[hook])]);
     }
 
     public Task<HostTensor> ReadLogitsAsync(string model, TokenBatch batch, HostTensor? replacement, CancellationToken ct) =>
@@ -44,19 +45,5 @@ internal sealed class ModelSource(IReadOnlyDictionary<string, Gpt> models) : IAc
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         return model.Forward(tensor(batch.Ids, batch.Rows, batch.Length), tap).ToHost("logits");
-    }
-
-    private sealed class RecordingTap(IReadOnlyList<string> hooks, HostTensor? replacement) : IActivationTap
-    {
-        public Dictionary<string, HostTensor> Captured { get; } = [];
-
-        public bool Wants(HookPoint hook) => hooks.Contains(hook.Name) || hook.Name == replacement?.Name;
-
-        public Tensor At(HookPoint hook, Tensor x)
-        {
-            Tensor value = hook.Name == replacement?.Name ? replacement.ToTorch().expand(x.shape) : x;
-            if (hooks.Contains(hook.Name)) Captured[hook.Name] = value.ToHost(hook.Name);
-            return value;
-        }
     }
 }

@@ -2,6 +2,7 @@ using Grpc.Core;
 using Lab.Models;
 using Lab.Protos.ModelHost.V1;
 using Lab.Tensors;
+using Lab.Testing;
 using static TorchSharp.torch;
 
 namespace Lab.CircuitAnalysis.Tests.Means;
@@ -42,29 +43,16 @@ internal sealed class FakeModelHost(Func<Gpt> load) : ModelHostService.ModelHost
         }
     }
 
-    private List<HostTensor> Capture(RunRequest request)
+    private IReadOnlyList<HostTensor> Capture(RunRequest request)
     {
         lock (_gate)
         {
             using var scope = NewDisposeScope();
             using Gpt model = load();
             long[] ids = [.. request.Input.Tokens.Rows.SelectMany(row => row.Ids).Select(id => (long)id)];
-            Recorder recorder = new([.. request.Captures.Select(capture => capture.Hook)]);
+            RecordingTap recorder = new([.. request.Captures.Select(capture => capture.Hook)]);
             model.Forward(tensor(ids).view(request.Input.Tokens.Rows.Count, -1), recorder);
             return recorder.Tensors;
-        }
-    }
-
-    private sealed class Recorder(HashSet<string> hooks) : IActivationTap
-    {
-        public List<HostTensor> Tensors { get; } = [];
-
-        public bool Wants(HookPoint hook) => hooks.Contains(hook.Name);
-
-        public Tensor At(HookPoint hook, Tensor x)
-        {
-            Tensors.Add(x.ToHost(hook.Name));
-            return x;
         }
     }
 }

@@ -1,6 +1,7 @@
 using Lab.CircuitAnalysis.Pruning;
 using Lab.CircuitAnalysis.Reports;
 using Lab.Models;
+using Lab.Testing;
 using TorchSharp;
 
 namespace Lab.CircuitAnalysis.Tests.Pruning;
@@ -9,7 +10,7 @@ public sealed class CircuitPrunerTests : IDisposable
 {
     private static readonly PruningSettings _settings = new() { Steps = 60, BatchPairs = 16, NodePenalties = [1e-3, 1e-2], RandomCircuits = 5, Seed = 3 };
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("lab-pruning-").FullName;
+    private readonly TemporaryFolder _folder = new();
 
     [Fact]
     public void Run_PlantedCircuit_FindsItAndDropsTheDecoys()
@@ -50,7 +51,7 @@ public sealed class CircuitPrunerTests : IDisposable
         // Cut off in the middle of the second search: the first is on disk.
         using CancellationTokenSource source = new();
         Should.Throw<OperationCanceledException>(() => Prune("interrupted", _settings, new Progress(step => { if (step == 90) source.Cancel(); }), source.Token));
-        Directory.GetFiles(Path.Combine(_folder, "interrupted")).Select(Path.GetFileName).ShouldBe(["search-0.json"]);
+        Directory.GetFiles(_folder["interrupted"]).Select(Path.GetFileName).ShouldBe(["search-0.json"]);
         List<long> steps = [];
         byte[] resumed = Json(Prune("interrupted", _settings, new Progress(steps.Add), TestContext.Current.CancellationToken));
 
@@ -83,15 +84,15 @@ public sealed class CircuitPrunerTests : IDisposable
     [Fact]
     public void Find_DamagedFile_NamesIt()
     {
-        SearchFolder searches = new(_folder);
+        SearchFolder searches = new(_folder.Path);
         searches.Save(0, [0.1f, 1f / 3]).ShouldBe(searches.Find(0, 2));
         searches.Find(1, 2).ShouldBeNull();
         Should.Throw<InvalidDataException>(() => searches.Find(0, 3)).Message.ShouldContain("search-0.json");
-        File.WriteAllText(Path.Combine(_folder, "search-0.json"), "[0.1,");
+        File.WriteAllText(_folder["search-0.json"], "[0.1,");
         Should.Throw<InvalidDataException>(() => searches.Find(0, 2)).Message.ShouldContain("search-0.json");
     }
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose() => _folder.Dispose();
 
     private Circuit Prune(string run, PruningSettings settings) => Prune(run, settings, new Progress(_ => { }), TestContext.Current.CancellationToken);
 
@@ -99,7 +100,7 @@ public sealed class CircuitPrunerTests : IDisposable
     {
         using Gpt model = PlantedModel.Create();
         CircuitPruner pruner = new(
-            model, PlantedModel.Means(model), PlantedModel.Prompts(), settings, new SearchFolder(Path.Combine(_folder, run)), progress);
+            model, PlantedModel.Means(model), PlantedModel.Prompts(), settings, new SearchFolder(_folder[run]), progress);
         return pruner.Run(ct);
     }
 

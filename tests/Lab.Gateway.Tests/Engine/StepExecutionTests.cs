@@ -5,6 +5,7 @@ using Lab.Artifacts;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
 using Lab.ServiceDefaults;
+using Lab.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 

@@ -10,7 +10,7 @@ public sealed class ListingTests : IAsyncLifetime
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync() => _gateway = await FakeGateway.StartAsync(Ct);
+    public async ValueTask InitializeAsync() => _gateway = await FakeGateway.StartAsync();
 
     public async ValueTask DisposeAsync()
     {
