@@ -19,7 +19,7 @@ internal static class ModelsCommand
             {
                 table.Add(
                     Listing.ShortDigest(model.Digest), string.Join(", ", model.Names), Listing.Size(model.Files.Sum(file => file.SizeBytes)),
-                    Listing.Time(model.CreateTime), string.Join(", ", resident[model.Digest].Select(loaded => $"{loaded.Name} ({loaded.Device})")));
+                    Listing.Time(model.CreateTime), string.Join(", ", resident[model.Digest].Select(loaded => $"{Listing.ShortDigest(loaded.Name)} ({loaded.Device})")));
             }
 
             console.Screen.Write(table);

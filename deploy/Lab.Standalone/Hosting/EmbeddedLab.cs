@@ -4,6 +4,7 @@ using Lab.Gateway;
 using Lab.ModelHost;
 using Lab.ServiceDefaults;
 using Lab.SparseTraining;
+using Microsoft.Extensions.Logging.Console;
 using Microsoft.Extensions.Options;
 
 namespace Lab.Standalone.Hosting;
@@ -15,7 +16,7 @@ internal sealed record EmbeddedLabOptions(string DataFolder)
     /// <summary>Where the gateway listens; a free port of this machine by default.</summary>
     public string GatewayUrl { get; init; } = new LabOptions().Url;
 
-    /// <summary>Whether logs go to {data}/logs/lab.log, because the screen is used otherwise.</summary>
+    /// <summary>Whether logs go to {data}/logs/lab.log, because the screen is used otherwise; they go to standard error if not.</summary>
     public bool LogsToFile { get; init; }
 }
 
@@ -92,6 +93,7 @@ internal sealed class EmbeddedLab : IAsyncDisposable
         // Ctrl-C is for the command, which stops the parts in its own order.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         if (_log is not null) builder.Logging.ClearProviders().AddProvider(_log.For(name));
+        else builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         WebApplication app = builder.Build();
         _apps.Add(app);

@@ -30,7 +30,7 @@ internal static class MetricCatalogue
         ("circuit.test_loss", "Task loss with only the circuit, on new prompts", MetricFormat.Measure),
         ("circuit.loss_without", "Task loss without the circuit", MetricFormat.Measure),
         ("circuit.random_loss", "Task loss of random circuits of that size", MetricFormat.Measure),
-        ("circuit.random_loss_stddev", "Their standard deviation", MetricFormat.Measure),
+        ("circuit.random_loss_stddev", "Its standard deviation over random circuits", MetricFormat.Measure),
         ("circuit.zero_ablation_loss", "Task loss with only the circuit, the rest at zero", MetricFormat.Measure),
         ("circuit.target_reached", "Circuit reached the target loss", MetricFormat.YesOrNo),
         ("circuit.accuracy", "Accuracy with only the circuit", MetricFormat.Percent),
