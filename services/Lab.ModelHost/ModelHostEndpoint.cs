@@ -5,6 +5,7 @@ using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.Protos.ModelHost.V1;
 using Lab.Protos.Tensor.V1;
+using Lab.ServiceDefaults;
 using Lab.ServiceDefaults.Errors;
 
 namespace Lab.ModelHost;
@@ -16,8 +17,12 @@ internal sealed class ModelHostEndpoint(ModelRegistry registry, RunLimits limits
     public override async Task<Model> GetModel(GetModelRequest request, ServerCallContext context) =>
         (await registry.GetAsync(request.Name, context.CancellationToken)).ToMessage();
 
-    public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context) =>
-        ModelPage.Of(await registry.ListAsync(context.CancellationToken), request);
+    public override async Task<ListModelsResponse> ListModels(ListModelsRequest request, ServerCallContext context)
+    {
+        (IReadOnlyList<ResidentModel> page, string next) = Pages.Take(
+            "models", await registry.ListAsync(context.CancellationToken), model => model.Name, request.PageSize, request.PageToken);
+        return new ListModelsResponse { Models = { page.Select(model => model.ToMessage()) }, NextPageToken = next };
+    }
 
     public override async Task<Model> LoadModel(LoadModelRequest request, ServerCallContext context) =>
         (await registry.LoadAsync(request.Name, context.CancellationToken)).ToMessage();

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Lab.Artifacts;
 using Lab.Protos.Artifact.V1;
+using Lab.ServiceDefaults;
 using Lab.ServiceDefaults.Errors;
 
 namespace Lab.Gateway.Artifacts;
@@ -13,8 +14,9 @@ internal sealed class ArtifactEndpoint(ArtifactStore store) : ArtifactService.Ar
 
     public override async Task<ListArtifactsResponse> ListArtifacts(ListArtifactsRequest request, ServerCallContext context)
     {
-        ArtifactPages.Request page = ArtifactPages.Parse(request);
-        (IEnumerable<StoredArtifact> artifacts, string nextPageToken) = page.Take(await store.ListAsync(request.Kind, context.CancellationToken));
+        (IReadOnlyList<StoredArtifact> artifacts, string nextPageToken) = Pages.Take(
+            $"artifacts {request.Kind}", await store.ListAsync(request.Kind, context.CancellationToken),
+            artifact => Pages.NewestFirst(artifact.CreateTime, artifact.Digest), request.PageSize, request.PageToken);
         return new ListArtifactsResponse { Artifacts = { artifacts.Select(ArtifactMapping.ToMessage) }, NextPageToken = nextPageToken };
     }
 

@@ -1,9 +1,9 @@
-using System.Globalization;
 using Grpc.Core;
 using Lab.Gateway.Definitions;
 using Lab.Gateway.Engine;
 using Lab.Gateway.Operations;
 using Lab.Protos.Experiment.V1;
+using Lab.ServiceDefaults;
 using Lab.ServiceDefaults.Errors;
 
 namespace Lab.Gateway.Experiments;
@@ -18,7 +18,7 @@ internal sealed class ExperimentEndpoint(
 
     public override Task<ListExperimentsResponse> ListExperiments(ListExperimentsRequest request, ServerCallContext context)
     {
-        (IReadOnlyList<Experiment> page, string next) = Pages.Take(catalog.List(), e => e.Name, request.PageSize, request.PageToken);
+        (IReadOnlyList<Experiment> page, string next) = Pages.Take("experiments", catalog.List(), e => e.Name, request.PageSize, request.PageToken);
         return Task.FromResult(new ListExperimentsResponse { Experiments = { page }, NextPageToken = next });
     }
 
@@ -43,7 +43,8 @@ internal sealed class ExperimentEndpoint(
 
     public override async Task<ListExperimentRunsResponse> ListExperimentRuns(ListExperimentRunsRequest request, ServerCallContext context)
     {
-        (var page, string next) = Pages.Take(index.List(), NewestFirst, request.PageSize, request.PageToken);
+        (var page, string next) = Pages.Take(
+            "experimentRuns", index.List(), r => Pages.NewestFirst(r.Value, r.Key), request.PageSize, request.PageToken);
         ExperimentRun?[] runs = await Task.WhenAll(page.Select(r => grains.GetGrain<IExperimentRunGrain>(r.Key).FindAsync()));
         return new ListExperimentRunsResponse { ExperimentRuns = { runs.OfType<ExperimentRun>() }, NextPageToken = next };
     }
@@ -83,8 +84,5 @@ internal sealed class ExperimentEndpoint(
     private static ExperimentRun Found(ExperimentRun? run, string name) => run ?? throw new NotFoundException("ExperimentRun", name);
 
     // Ascending in this key is descending in time.
-    private static string NewestFirst(KeyValuePair<string, DateTimeOffset> run) =>
-        string.Create(CultureInfo.InvariantCulture, $"{long.MaxValue - run.Value.UtcTicks:d19} {run.Key}");
-
     private static string NewId(string experiment) => $"{experiment}-{Guid.NewGuid().ToString("n")[..8]}";
 }

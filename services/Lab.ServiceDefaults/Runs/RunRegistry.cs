@@ -113,8 +113,14 @@ public sealed partial class RunRegistry<TRun> : BackgroundService
     /// <param name="pageToken">The token that an earlier call returned, or empty.</param>
     /// <returns>The runs, and the token of the next page: empty at the end.</returns>
     /// <exception cref="InvalidRequestException">The size is negative or the token is none: field "page_size" or "page_token".</exception>
-    public (IReadOnlyList<TRun> Runs, string NextPageToken) List(int pageSize, string pageToken) =>
-        RunPages.Take(_entries.Values, pageSize, pageToken);
+    public (IReadOnlyList<TRun> Runs, string NextPageToken) List(int pageSize, string pageToken)
+    {
+        (IReadOnlyList<RunEntry<TRun>> page, string next) = Pages.Take(
+            _settings.Collection, _entries.Values.OrderBy(NewestFirst, StringComparer.Ordinal), NewestFirst, pageSize, pageToken);
+        return ([.. page.Select(entry => entry.Snapshot())], next);
+
+        static string NewestFirst(RunEntry<TRun> entry) => Pages.NewestFirst(entry.CreateTime.ToDateTimeOffset(), entry.Id);
+    }
 
     /// <summary>Cancels a run that has not ended: it is CANCELLED on return, though its executor may take a while to stop.</summary>
     /// <inheritdoc cref="Get"/>
