@@ -15,7 +15,7 @@ internal static class MetricCatalogue
 {
     private static readonly (string Key, string Title, MetricFormat Format)[] _known =
     [
-        ("edge_ratio", "Dense edges for each sparse edge, at equal task loss", MetricFormat.Ratio),
+        ("edge_ratio", "Dense edges for each sparse edge", MetricFormat.Ratio),
         ("held_out_loss", "Held-out loss, nats per token", MetricFormat.Measure),
         ("loss", "Training loss, nats per token", MetricFormat.Measure),
         ("task_accuracy", "Task accuracy on held-out prompts", MetricFormat.Percent),

@@ -20,18 +20,24 @@ internal sealed class ReportReader(ArtifactStore store, TimeProvider time)
     public async Task<ReportData> ReadAsync(ExperimentRun run, ExperimentDefinition definition, CancellationToken cancellationToken)
     {
         IReadOnlyList<ReportArtifact> artifacts = await ReadArtifactsAsync(run, cancellationToken);
+        KeyValuePair<string, double>[] metrics =
+            [.. definition.Report.Metrics.Keys.Where(run.Status.Metrics.ContainsKey).Select(name => KeyValuePair.Create(name, run.Status.Metrics[name]))];
+        List<string> labels = [.. MetricTable.Of(metrics).Labels];
         return new ReportData(
             run,
             definition.Report.Title,
             definition.Description,
             WallSeconds(run),
             run.Parameters?.Fields.TryGetValue("seed", out Value? seed) == true && seed.HasNumberValue ? (long)seed.NumberValue : null,
-            [.. definition.Report.Metrics.Keys.Where(run.Status.Metrics.ContainsKey).Select(name => KeyValuePair.Create(name, run.Status.Metrics[name]))],
+            metrics,
             artifacts,
-            [.. ReadLists<CurvePoint>(run, "curve").Select(curve => new Curve(curve.Label, curve.Items))],
-            await ReadCircuitsAsync(artifacts, cancellationToken),
+            [.. ReadLists<CurvePoint>(run, "curve").Select(curve => new Curve(curve.Label, curve.Items)).OrderBy(curve => Place(curve.Label, labels))],
+            [.. (await ReadCircuitsAsync(artifacts, cancellationToken)).OrderBy(circuit => Place(circuit.Label, labels))],
             [.. ReadLists<BridgeSite>(run, "sites").Select(sites => new Bridge(sites.Label, sites.Items))]);
     }
+
+    /// <summary>Labels stand in the order of the metrics everywhere; others come after them, in the order of the steps.</summary>
+    private static int Place(string label, List<string> labels) => labels.IndexOf(label) is int i and >= 0 ? i : labels.Count;
 
     /// <summary>From when work on the run began until now, in seconds.</summary>
     private double WallSeconds(ExperimentRun run)

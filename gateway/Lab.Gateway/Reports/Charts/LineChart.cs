@@ -7,7 +7,8 @@ namespace Lab.Gateway.Reports.Charts;
 /// <param name="Name">Its entry in the legend.</param>
 /// <param name="Style">Its CSS classes: a series colour ("s0" to "s5"), and "faint" for a thin pale line.</param>
 /// <param name="Points">By ascending x.</param>
-internal sealed record Series(string Name, string Style, IReadOnlyList<(double X, double Y)> Points);
+/// <param name="HasDots">Whether each point is marked.</param>
+internal sealed record Series(string Name, string Style, IReadOnlyList<(double X, double Y)> Points, bool HasDots = false);
 
 /// <summary>Draws lines over a common x axis as SVG.</summary>
 internal static class LineChart
@@ -42,11 +43,14 @@ internal static class LineChart
         </g>
         """);
 
+    private static Markup DotAt(Series line, (double X, double Y) point, Scale x, Scale y) => Markup.Of(
+        $"""<circle class="point {line.Style}" cx="{x.At(point.X):0.#}" cy="{y.At(point.Y):0.#}" r="2.6"><title>{Numbers.Short(point.X)}: {Numbers.Measure(point.Y)}</title></circle>""");
+
     private static Markup Line(Series line, Scale x, Scale y)
     {
         var path = new StringBuilder();
         foreach ((double px, double py) in line.Points.Where(point => double.IsFinite(point.Y)))
             path.Append(CultureInfo.InvariantCulture, $"{(path.Length == 0 ? 'M' : 'L')}{x.At(px):0.#} {y.At(py):0.#}");
-        return Markup.Of($"""<path class="line {line.Style}" d="{path.ToString()}"/>""");
+        return Markup.Of($"""<path class="line {line.Style}" d="{path.ToString()}"/>{(line.HasDots ? line.Points.Select(point => DotAt(line, point, x, y)) : [])}""");
     }
 }

@@ -18,7 +18,7 @@ internal static class HeadlineSection
             <li>{data.Run.Status?.StartTime?.ToDateTimeOffset():yyyy-MM-dd HH:mm} UTC</li>
             </ul>
             </header>
-            {Cards(table.Single)}
+            {Cards([.. table.Single.OrderBy(metric => metric.Key.Contains('.', StringComparison.Ordinal))])}
             {Comparison(data, table)}
             """);
     }

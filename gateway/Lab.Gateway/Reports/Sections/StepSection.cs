@@ -13,7 +13,7 @@ internal static class StepSection
             <section>
             <h2>Method</h2>
             <h3>Parameters</h3>
-            <div class="scroll"><table><tbody>{data.Run.Parameters?.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).Select(Parameter) ?? []}</tbody></table></div>
+            <dl class="parameters">{data.Run.Parameters?.Fields.OrderBy(field => field.Key, StringComparer.Ordinal).Select(Parameter) ?? []}</dl>
             <h3>Steps</h3>
             <div class="scroll"><table>
             <thead><tr><th>step</th><th>operation</th><th>service run</th><th class="n">time</th><th></th></tr></thead>
@@ -25,7 +25,7 @@ internal static class StepSection
     }
 
     private static Markup Parameter(KeyValuePair<string, Value> parameter) => Markup.Of($"""
-        <tr><th scope="row"><code>{parameter.Key}</code></th><td>{(parameter.Value.HasStringValue ? parameter.Value.StringValue : parameter.Value.ToString())}</td></tr>
+        <div><dt>{parameter.Key}</dt><dd>{(parameter.Value.HasStringValue ? parameter.Value.StringValue : parameter.Value.ToString())}</dd></div>
 
         """);
 

@@ -20,7 +20,7 @@ internal static class TrainingSection
     [
         new($"{curve.Label}, training", $"{data.StyleOf(curve.Label)} faint", [.. curve.Points.Select(point => ((double)point.Step, point.Loss))]),
         new($"{curve.Label}, held out", data.StyleOf(curve.Label),
-            [.. curve.Points.Where(point => point.HeldOutLoss is not null).Select(point => ((double)point.Step, point.HeldOutLoss!.Value))]),
+            [.. curve.Points.Where(point => point.HeldOutLoss is not null).Select(point => ((double)point.Step, point.HeldOutLoss!.Value))], HasDots: true),
     ];
 
     private static Series Density(ReportData data, Curve curve) =>
