@@ -72,6 +72,8 @@ public static class GatewayServices
         builder.Logging.AddFilter("Orleans", LogLevel.Warning)
             .AddFilter("Orleans.Runtime.Silo", LogLevel.Error)
             .AddFilter("Orleans.Runtime.Watchdog", LogLevel.Error);
+        // Two lines for each call that is handed on.
+        builder.Logging.AddFilter("Yarp", LogLevel.Warning);
     }
 
     private static int FreePort()
