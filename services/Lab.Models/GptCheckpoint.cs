@@ -26,17 +26,40 @@ public static class GptCheckpoint
     }
 
     /// <summary>Reads a model.</summary>
-    /// <exception cref="InvalidDataException">A file is malformed, or the weights are not those of the config.</exception>
+    /// <param name="configPath">The config.</param>
+    /// <param name="safetensorsPath">The weights: every parameter of the config in FP32, and nothing else.</param>
+    /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <exception cref="InvalidDataException">A file is malformed, or the weights are not those of the config. Names the file.</exception>
     public static Gpt Load(string configPath, string safetensorsPath, Device? device = null)
     {
         GptConfig config = ReadConfig(configPath);
         using SafetensorsFile file = SafetensorsFile.Open(safetensorsPath);
-        GptWeights weights = new(config, (name, _) =>
+        List<Tensor> read = [];
+        try
         {
-            if (!file.Entries.ContainsKey(name)) throw new InvalidDataException($"{safetensorsPath} has no tensor {name}.");
-            return file.Read(name).ToTorch(device);
-        });
-        return new Gpt(config, weights);
+            GptWeights weights = new(config, (name, shape) =>
+            {
+                Check(name, shape);
+                read.Add(file.Read(name).ToTorch(device));
+                return read[^1];
+            });
+            if (file.Entries.Keys.Except(weights.All.Select(parameter => parameter.Name)).Order(StringComparer.Ordinal).FirstOrDefault() is { } extra)
+                throw new InvalidDataException($"{safetensorsPath} has the tensor {extra}, which a model of {configPath} has not.");
+            return new Gpt(config, weights);
+        }
+        catch (InvalidDataException)
+        {
+            foreach (Tensor tensor in read) tensor.Dispose();
+            throw;
+        }
+
+        void Check(string name, long[] shape)
+        {
+            if (!file.Entries.TryGetValue(name, out SafetensorsEntry? entry)) throw new InvalidDataException($"{safetensorsPath} has no tensor {name}.");
+            if (entry.DataType != TensorDataType.Float32) throw new InvalidDataException($"{safetensorsPath}: {name} is {entry.DataType}, not Float32.");
+            if (!entry.Shape.SequenceEqual(shape))
+                throw new InvalidDataException($"{safetensorsPath}: {name} has the shape [{string.Join(", ", entry.Shape)}] where {configPath} asks for [{string.Join(", ", shape)}].");
+        }
     }
 
     /// <summary>Reads and checks a config.</summary>

@@ -1,0 +1,100 @@
+using Lab.Models.Tests.Interventions;
+using Lab.Tensors;
+using Lab.Testing;
+using static TorchSharp.torch;
+
+namespace Lab.Models.Tests;
+
+/// <summary>The names are an API: clients store them in circuits and interventions.</summary>
+public sealed class HookCatalogTests : IDisposable
+{
+    private const long Rows = 2, Length = 5;
+
+    private readonly SmallModel _model = new();
+
+    private HookCatalog Hooks => _model.Gpt.Hooks;
+
+    public void Dispose() => _model.Dispose();
+
+    [Fact]
+    public void All_TwoLayers_HasTheseNamesAndAliases() =>
+        Hooks.All.Select(hook => string.Join(" = ", hook.Aliases.Prepend(hook.Name))).ShouldBe(
+        [
+            "hook_embed",
+            "hook_pos_embed",
+            "blocks.0.hook_resid_pre = 0.resid_in",
+            "blocks.0.attn.hook_read = 0.attn.act_in",
+            "blocks.0.attn.hook_q = 0.attn.q",
+            "blocks.0.attn.hook_k = 0.attn.k",
+            "blocks.0.attn.hook_v = 0.attn.v",
+            "blocks.0.attn.hook_attn_scores",
+            "blocks.0.attn.hook_pattern",
+            "blocks.0.attn.hook_z = 0.attn.y",
+            "blocks.0.hook_attn_out = 0.attn.resid_delta",
+            "blocks.0.hook_resid_mid = 0.resid_mid",
+            "blocks.0.mlp.hook_read = 0.mlp.act_in",
+            "blocks.0.mlp.hook_pre",
+            "blocks.0.mlp.hook_post = 0.mlp.post_act",
+            "blocks.0.hook_mlp_out = 0.mlp.resid_delta",
+            "blocks.0.hook_resid_post",
+            "blocks.1.hook_resid_pre = 1.resid_in",
+            "blocks.1.attn.hook_read = 1.attn.act_in",
+            "blocks.1.attn.hook_q = 1.attn.q",
+            "blocks.1.attn.hook_k = 1.attn.k",
+            "blocks.1.attn.hook_v = 1.attn.v",
+            "blocks.1.attn.hook_attn_scores",
+            "blocks.1.attn.hook_pattern",
+            "blocks.1.attn.hook_z = 1.attn.y",
+            "blocks.1.hook_attn_out = 1.attn.resid_delta",
+            "blocks.1.hook_resid_mid = 1.resid_mid",
+            "blocks.1.mlp.hook_read = 1.mlp.act_in",
+            "blocks.1.mlp.hook_pre",
+            "blocks.1.mlp.hook_post = 1.mlp.post_act",
+            "blocks.1.hook_mlp_out = 1.mlp.resid_delta",
+            "blocks.1.hook_resid_post = final_resid",
+            "ln_final.hook_normalized",
+        ]);
+
+    [Fact]
+    public void Find_EveryNameAndAlias_IsItsHook()
+    {
+        foreach (HookPoint hook in Hooks.All)
+        {
+            foreach (string name in hook.Aliases.Prepend(hook.Name)) Hooks.Find(name).ShouldBeSameAs(hook, name);
+        }
+
+        Hooks.Find("blocks.2.hook_resid_pre").ShouldBeNull();
+    }
+
+    [Fact]
+    public void Forward_TapThatWantsAll_IsCalledOnceAHookInOrderWithItsShape()
+    {
+        using var scope = NewDisposeScope();
+        RecordingTap tap = new();
+
+        _model.Gpt.Forward(zeros([Rows, Length], ScalarType.Int64), tap);
+
+        tap.Tensors.Select(tensor => tensor.Name).ShouldBe(Hooks.All.Select(hook => hook.Name));
+        Hooks.All.Select(hook => hook.Index).ShouldBe(Enumerable.Range(0, Hooks.All.Count));
+        foreach ((HostTensor tensor, HookPoint hook) in tap.Tensors.Zip(Hooks.All)) tensor.Shape.ShouldBe(ExpectedShape(hook), hook.Name);
+    }
+
+    [Fact]
+    public void All_ModelWithoutPositionEmbedding_HasNoHookForIt()
+    {
+        using SmallModel model = new(SmallModel.Config with { PositionEmbedding = false });
+
+        model.Gpt.Hooks.PosEmbed.ShouldBeNull();
+        model.Gpt.Hooks.All.Select(hook => hook.Name).ShouldBe(Hooks.All.Select(hook => hook.Name).Except(["hook_pos_embed"]));
+    }
+
+    private static long[] ExpectedShape(HookPoint hook) =>
+    [
+        .. hook.Dimensions.Zip(hook.Shape, (dimension, size) => dimension switch
+        {
+            HookDimension.Batch => Rows,
+            HookDimension.Pos or HookDimension.QueryPos or HookDimension.KeyPos => Length,
+            _ => size,
+        }),
+    ];
+}
