@@ -35,6 +35,7 @@ internal static class LabCommand
         ExperimentsCommand.Create(console),
         ModelsCommand.Create(console),
         RunsCommand.Create(console),
+        CancelCommand.Create(console),
         ArtifactsCommand.Create(console),
         ReportCommand.Create(console),
     };

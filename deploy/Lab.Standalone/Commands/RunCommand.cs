@@ -38,6 +38,8 @@ internal static class RunCommand
         var session = new RunSession(lab.Experiments, TimeProvider.System);
         (ExperimentRun run, bool isContinued) = await session.StartAsync(request, input.RunId, input.IsFresh, cancellationToken);
         await console.Output.WriteLineAsync($"{request.Experiment}: {(isContinued ? "going on with" : "run")} {run.Name}");
+        foreach (string other in await session.FindOthersAtWorkAsync(run.Name, cancellationToken))
+            await console.Output.WriteLineAsync($"{other} is worked on too, and shares the machine; `lab cancel` ends it.");
         try
         {
             run = await View(console).ShowAsync(session.WatchAsync(run.Name, cancellationToken), cancellationToken);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Grpc.Core;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
@@ -42,19 +43,40 @@ internal sealed class RunSession(ExperimentService.ExperimentServiceClient clien
         return run;
     }
 
+    /// <summary>Other runs that are not at their end: of other clients, or left by a lab that was killed and going on now.</summary>
+    public async Task<List<string>> FindOthersAtWorkAsync(string name, CancellationToken cancellationToken)
+    {
+        List<string> others = [];
+        await foreach (ExperimentRun run in AllAsync(cancellationToken))
+        {
+            if (run.Name != name && !run.Status.State.IsFinal()) others.Add(run.Name);
+        }
+
+        return others;
+    }
+
     private async Task<ExperimentRun?> FindUnfinishedAsync(RunRequest request, CancellationToken cancellationToken)
+    {
+        await foreach (ExperimentRun run in AllAsync(cancellationToken))
+        {
+            if (request.IsSame(run)) return run.Status.State == RunState.Succeeded ? null : run;
+        }
+
+        return null;
+    }
+
+    /// <summary>All runs, newest first.</summary>
+    private async IAsyncEnumerable<ExperimentRun> AllAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string token = "";
         do
         {
             ListExperimentRunsResponse page = await client.ListExperimentRunsAsync(
                 new ListExperimentRunsRequest { PageSize = PageSize, PageToken = token }, Options(cancellationToken));
-            if (page.ExperimentRuns.FirstOrDefault(request.IsSame) is ExperimentRun newest)
-                return newest.Status.State == RunState.Succeeded ? null : newest;
+            foreach (ExperimentRun run in page.ExperimentRuns) yield return run;
             token = page.NextPageToken;
         }
         while (token.Length > 0);
-        return null;
     }
 
     private static CreateExperimentRunRequest Create(RunRequest request, string? runId, bool isFresh)

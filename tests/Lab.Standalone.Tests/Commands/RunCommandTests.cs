@@ -36,6 +36,29 @@ public sealed class RunCommandTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Run_WhileAnotherIsWorkedOn_SaysSo()
+    {
+        _gateway.Add("left-over", RunState.Running, JsonParser.Default.Parse<Struct>("""{"seed": 7}"""));
+        _gateway.Add("ended", RunState.Failed, JsonParser.Default.Parse<Struct>("""{"seed": 8}"""));
+
+        await RunAsync();
+
+        _lab.Lines.ShouldContain(line => line.Contains("experimentRuns/left-over") && line.Contains("lab cancel"));
+        _lab.Lines.ShouldNotContain(line => line.Contains("experimentRuns/ended"));
+    }
+
+    [Fact]
+    public async Task Cancel_ARunAtWork_CancelsIt()
+    {
+        _gateway.Add("left-over", RunState.Running, JsonParser.Default.Parse<Struct>(Defaults));
+
+        int code = await _lab.InvokeAsync(Ct, "cancel", "left-over", "--gateway", _gateway.Url, "--data", _lab.Data);
+
+        code.ShouldBe(ExitCode.Ok);
+        _gateway.Calls[^1].ShouldBe(new CancelExperimentRunRequest { Name = "experimentRuns/left-over" });
+    }
+
+    [Fact]
     public async Task Run_WithoutTerminal_PrintsProgressLineByLine()
     {
         await RunAsync();
