@@ -2,8 +2,8 @@ using Lab.EndToEnd.Tests.Support;
 
 namespace Lab.EndToEnd.Tests;
 
-/// <summary>The five parts as five processes.</summary>
-public sealed class FiveProcessesTests(Baseline baseline, SharedGateway shared)
+/// <summary>The five parts as five processes, as deploy/native starts them.</summary>
+public sealed class FiveProcessesTests(Baseline baseline, SharedLab shared)
 {
     [Theory]
     [InlineData(0)]
@@ -19,10 +19,10 @@ public sealed class FiveProcessesTests(Baseline baseline, SharedGateway shared)
     }
 
     [Fact]
-    public async Task Run_OfAnotherSeed_GivesOtherCircuits()
+    public async Task Run_OfAnotherSeed_GivesOtherArtifacts()
     {
         RunReport zero = await baseline.ReportAsync(0), one = await baseline.ReportAsync(1);
 
-        one.Artifacts.Intersect(zero.Artifacts).ShouldBe(zero.Artifacts.Where(artifact => artifact.StartsWith("corpus ", StringComparison.Ordinal)));
+        one.Artifacts.Intersect(zero.Artifacts).ShouldBeEmpty();
     }
 }

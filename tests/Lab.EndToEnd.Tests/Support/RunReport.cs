@@ -14,6 +14,9 @@ internal sealed record RunReport(string Path)
     public string[] Artifacts =>
         [.. Json["artifacts"]!.AsArray().Select(artifact => $"{artifact!["step"]} {artifact["kind"]} {artifact["digest"]}").Order(StringComparer.Ordinal)];
 
+    /// <summary>The digest of what a step made.</summary>
+    public string DigestOf(string step) => Artifacts.Single(artifact => artifact.StartsWith($"{step} ", StringComparison.Ordinal)).Split(' ')[^1];
+
     /// <summary>The steps that were not computed in this run.</summary>
     public string[] CachedSteps => [.. Json["steps"]!.AsArray().Where(step => step!["cached"]!.GetValue<bool>()).Select(step => step!["id"]!.GetValue<string>())];
 }

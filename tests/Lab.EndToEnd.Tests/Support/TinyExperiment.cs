@@ -8,12 +8,10 @@ internal static class TinyExperiment
 {
     public const string Name = "sparse-circuit";
 
-    public const string SparseModel = "models/sparse-circuit-sparse";
-
     private static readonly (string Name, double Value)[] _settings =
     [
-        ("vocab_size", 300), ("n_layers", 1), ("d_model", 32), ("d_head", 8), ("n_ctx", 32), ("activation_fraction", 0.5),
-        ("weight_fraction", 0.5), ("batch_size", 16), ("sparse_steps", 200), ("dense_steps", 200), ("bridge_steps", 40), ("prune_steps", 20),
+        ("vocab_size", 300), ("n_layers", 1), ("d_model", 32), ("d_head", 8), ("n_ctx", 32), ("activation_fraction", 0.75),
+        ("weight_fraction", 0.5), ("batch_size", 16), ("sparse_steps", 240), ("dense_steps", 240), ("bridge_steps", 40), ("prune_steps", 20),
         ("target_loss", 0.6), ("held_out_pairs", 16), ("random_circuits", 3),
     ];
 
