@@ -70,7 +70,7 @@ public sealed class BridgeAlignmentEndpointTests : IAsyncLifetime
         _ = await _client.CreateAlignmentRunAsync(new CreateAlignmentRunRequest { RunId = "whole", Config = config }, cancellationToken: Ct);
         string expected = (await WatchAsync("alignmentRuns/whole")).Bridge;
 
-        _source.FailAfter(150);
+        _source.FailAfter(110);
         _ = await _client.CreateAlignmentRunAsync(new CreateAlignmentRunRequest { RunId = "broken", Config = config }, cancellationToken: Ct);
         (await WatchAsync("alignmentRuns/broken")).Status.State.ShouldBe(RunState.Failed);
         _ = await _client.ResumeAlignmentRunAsync(new ResumeAlignmentRunRequest { Name = "alignmentRuns/broken" }, cancellationToken: Ct);

@@ -39,14 +39,8 @@ internal sealed class Bridge : IDisposable
     /// <summary>All parameters in a fixed order: "encoder.blocks.0.hook_resid_pre.weight".</summary>
     public IReadOnlyList<NamedParameter> Parameters => _parameters;
 
-    /// <summary>A fresh bridge: weights uniform within 1 / sqrt(inputs), biases zero.</summary>
-    public static Bridge Initialize(BridgeShape shape, Device device, long seed)
-    {
-        using var generator = new Generator((ulong)seed);
-        return new Bridge(shape, device, (_, size) => size.Length == 1
-            ? zeros(size)
-            : rand(size, generator: generator).mul_(2).sub_(1).div_(Math.Sqrt(size[1])));
-    }
+    /// <summary>A bridge of zeros.</summary>
+    public static Bridge Zero(BridgeShape shape, Device device) => new(shape, device, (_, size) => zeros(size));
 
     /// <summary>Translates dense residuals at a site into sparse ones.</summary>
     /// <param name="site">The site's place.</param>

@@ -7,7 +7,8 @@ namespace Lab.BridgeAlignment.Bridges;
 
 /// <summary>
 /// Trains a bridge with Adam on the sum of the NMSE of all maps. The maps are linear, so gradients are written out: twice the
-/// error over the spread of the target, which is a constant (detached). One thread owns a trainer.
+/// error over the spread of the target, which is a constant (detached). The first batch decides where each map starts, and the
+/// scale of its steps: the learning rate is that of maps between residuals of RMS 1. One thread owns a trainer.
 /// </summary>
 internal sealed class BridgeTrainer : IDisposable
 {
@@ -15,6 +16,7 @@ internal sealed class BridgeTrainer : IDisposable
     private readonly long _steps;
     private readonly double _learningRate;
     private readonly Dictionary<Tensor, Moments> _moments;
+    private bool _isBegun;
 
     /// <summary>A trainer that starts at step 0.</summary>
     /// <param name="bridge">What is trained; the caller owns it.</param>
@@ -31,6 +33,27 @@ internal sealed class BridgeTrainer : IDisposable
     /// <summary>Steps taken.</summary>
     public long Step { get; private set; }
 
+    /// <summary>Starts all maps at the regression of a batch. The first step does it with its own batch unless it was done before.</summary>
+    /// <inheritdoc cref="Train"/>
+    public void Begin(IReadOnlyList<HostTensor> dense, IReadOnlyList<HostTensor> sparse)
+    {
+        _isBegun = true;
+        for (int site = 0; site < _bridge.Sites.Count; site++)
+        {
+            using var scope = NewDisposeScope();
+            Tensor denseRows = Rows(dense[site]), sparseRows = Rows(sparse[site]);                        // (N, Cd), (N, Cs)
+            try
+            {
+                Begin(_bridge.Sites[site].Encoder, denseRows, sparseRows);
+                Begin(_bridge.Sites[site].Decoder, sparseRows, denseRows);
+            }
+            catch (InvalidDataException e)
+            {
+                throw new InvalidDataException($"No map can begin at {_bridge.Sites[site].Hook}: {e.Message}", e);
+            }
+        }
+    }
+
     /// <summary>Takes one step.</summary>
     /// <param name="dense">The dense model's residuals at each site, [rows, positions, width] or [tokens, width].</param>
     /// <param name="sparse">The sparse model's residuals of the same tokens.</param>
@@ -38,6 +61,7 @@ internal sealed class BridgeTrainer : IDisposable
     /// <exception cref="InvalidDataException">The loss at a site is not finite; the message names step and site.</exception>
     public double Train(IReadOnlyList<HostTensor> dense, IReadOnlyList<HostTensor> sparse)
     {
+        if (!_isBegun) Begin(dense, sparse);
         double rate = _learningRate * (1 - (double)Step / _steps);
         Step++;
         double loss = 0;
@@ -58,7 +82,7 @@ internal sealed class BridgeTrainer : IDisposable
     public IReadOnlyList<HostTensor> Save() =>
     [
         .. _bridge.Save(),
-        .. _moments.Values.SelectMany(moments => new[] { moments.First.ToHost($"{moments.Name}.m"), moments.Second.ToHost($"{moments.Name}.v") }),
+        .. _moments.Values.SelectMany(moments => moments.Save()),
     ];
 
     /// <summary>Goes back to what <see cref="Save"/> copied.</summary>
@@ -69,18 +93,25 @@ internal sealed class BridgeTrainer : IDisposable
         using var scope = NewDisposeScope();
         foreach (NamedParameter parameter in _bridge.Parameters)
         {
-            Moments moments = _moments[parameter.Value];
             _ = parameter.Value.copy_(read(parameter.Name).ToTorch());
-            _ = moments.First.copy_(read($"{parameter.Name}.m").ToTorch());
-            _ = moments.Second.copy_(read($"{parameter.Name}.v").ToTorch());
+            _moments[parameter.Value].Restore(read);
         }
 
         Step = step;
+        _isBegun = true;
     }
 
     public void Dispose()
     {
         foreach (Moments moments in _moments.Values) moments.Dispose();
+    }
+
+    private void Begin(LinearMap map, Tensor input, Tensor target)
+    {
+        RidgeRegression.Solve(map, input, target);
+        double inputScale = Math.Sqrt(Nmse.SquaredNorm(input) / input.numel()), targetScale = Math.Sqrt(Nmse.SquaredNorm(target) / target.numel());
+        _moments[map.Weight].Scale = (float)(targetScale / inputScale);
+        _moments[map.Bias].Scale = (float)targetScale;
     }
 
     private double Fit(LinearMap map, Tensor input, Tensor target, int kept, double rate)
@@ -99,18 +130,30 @@ internal sealed class BridgeTrainer : IDisposable
     private void Update(Tensor parameter, Tensor gradient, double scale, double rate)
     {
         Moments moments = _moments[parameter];
-        AdamStep.Apply(parameter, gradient, moments.First, moments.Second, new AdamConstants(rate, 0.9, 0.999, 1e-8, scale, Step));
+        AdamStep.Apply(parameter, gradient, moments.First, moments.Second, new AdamConstants(rate * moments.Scale, 0.9, 0.999, 1e-8, scale, Step));
     }
 
     private Tensor Rows(HostTensor residual) => residual.ToTorch(_bridge.Device).view(-1, residual.Shape[^1]);
 
+    /// <summary>What Adam keeps of one parameter.</summary>
     private sealed class Moments(NamedParameter parameter) : IDisposable
     {
-        public string Name { get; } = parameter.Name;
-
         public Tensor First { get; } = zeros_like(parameter.Value).DetachFromDisposeScope();
 
         public Tensor Second { get; } = zeros_like(parameter.Value).DetachFromDisposeScope();
+
+        /// <summary>Multiplies the learning rate.</summary>
+        public float Scale { get; set; } = 1;
+
+        public HostTensor[] Save() =>
+            [First.ToHost($"{parameter.Name}.m"), Second.ToHost($"{parameter.Name}.v"), HostTensor.FromFloats($"{parameter.Name}.scale", [Scale])];
+
+        public void Restore(Func<string, HostTensor> read)
+        {
+            _ = First.copy_(read($"{parameter.Name}.m").ToTorch());
+            _ = Second.copy_(read($"{parameter.Name}.v").ToTorch());
+            Scale = read($"{parameter.Name}.scale").Floats[0];
+        }
 
         public void Dispose()
         {

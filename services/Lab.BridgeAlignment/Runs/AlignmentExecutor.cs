@@ -29,7 +29,7 @@ internal sealed class AlignmentExecutor(ArtifactStore store, IActivationSource s
 
         Device device = TorchRuntime.Configure(options.Value.Device, options.Value.Threads);
         await using var worker = new TensorWorker($"bridge {context.Run.Name}");
-        using Bridge bridge = await worker.RunAsync(_ => Bridge.Initialize(inputs.ToShape(config.EncoderActivationFraction), device, config.Seed), ct);
+        using Bridge bridge = await worker.RunAsync(_ => Bridge.Zero(inputs.ToShape(config.EncoderActivationFraction), device), ct);
         using TokenCorpus corpus = TokenCorpus.Open(store, inputs.Corpus);
         await TrainAsync(context, config, inputs, corpus.Train, bridge, worker, ct);
         BridgeScore score = await EvaluateAsync(context, config, inputs, corpus.HeldOut, bridge, worker, ct);

@@ -13,9 +13,14 @@ public sealed class BridgeTrainerTests
     public void Train_SeveralSteps_EqualsAutogradAndAdam()
     {
         using var scope = NewDisposeScope();
-        using Bridge bridge = Bridge.Initialize(Shape, CPU, seed: 1), reference = Bridge.Initialize(Shape, CPU, seed: 1);
+        using Bridge bridge = Bridge.Zero(Shape, CPU), reference = Bridge.Zero(Shape, CPU);
         using BridgeTrainer trainer = new(bridge, steps: 10, learningRate: 0.01);
-        TextbookAdam adam = new(reference.Parameters);
+        trainer.Begin(Residuals(50, Shape.DenseWidth), Residuals(150, Shape.SparseWidth));
+        TextbookAdam adam = new(reference.Parameters.Zip(bridge.Parameters, (copy, started) =>
+        {
+            _ = copy.Value.copy_(started.Value);
+            return (copy.Value, Scale: ScaleOf(copy.Name));
+        }));
 
         for (int step = 0; step < 4; step++)
         {
@@ -32,14 +37,29 @@ public sealed class BridgeTrainerTests
     }
 
     [Fact]
-    public void Train_LinearTruth_IsLearned()
+    public void Begin_LinearTruth_IsFoundAtOnceWhateverItsScale()
+    {
+        using var scope = NewDisposeScope();
+        BridgeShape shape = new(["a"], DenseWidth: 6, SparseWidth: 6, ActivationFraction: 1);
+        using Generator generator = new(7);
+        Tensor dense = randn(4, 16, 6, generator: generator) + 3;
+        Tensor sparse = (dense.matmul(eye(6) + (randn(6, 6, generator: generator) * 0.2)) * 1000) - 5;
+        using Bridge bridge = Bridge.Zero(shape, CPU);
+        using BridgeTrainer trainer = new(bridge, steps: 1, learningRate: 1e-9);
+
+        trainer.Train([dense.ToHost("a")], [sparse.ToHost("a")]).ShouldBeLessThan(1e-6);
+    }
+
+    [Fact]
+    public void Train_TruthThatTheFirstBatchHides_IsLearned()
     {
         using var scope = NewDisposeScope();
         BridgeShape shape = new(["a"], DenseWidth: 6, SparseWidth: 6, ActivationFraction: 1);
         using Generator generator = new(7);
         Tensor truth = eye(6) + (randn(6, 6, generator: generator) * 0.2);
-        using Bridge bridge = Bridge.Initialize(shape, CPU, seed: 1);
+        using Bridge bridge = Bridge.Zero(shape, CPU);
         using BridgeTrainer trainer = new(bridge, steps: 600, learningRate: 0.02);
+        trainer.Begin([randn(4, 16, 6, generator: generator).ToHost("a")], [randn(4, 16, 6, generator: generator).ToHost("a")]);
         double first = 0, last = 0;
         for (int step = 0; step < 600; step++)
         {
@@ -56,21 +76,31 @@ public sealed class BridgeTrainerTests
     [Fact]
     public void Train_ResidualNotFinite_NamesSiteAndStep()
     {
-        using Bridge bridge = Bridge.Initialize(Shape, CPU, seed: 1);
+        using Bridge bridge = Bridge.Zero(Shape, CPU);
         using BridgeTrainer trainer = new(bridge, steps: 10, learningRate: 0.01);
-        HostTensor[] sparse = Residuals(1, Shape.SparseWidth);
-        sparse[1] = HostTensor.FromFloats("b", [.. sparse[1].Floats.ToArray().Select(_ => float.NaN)], sparse[1].Shape);
+        trainer.Begin(Residuals(0, Shape.DenseWidth), Residuals(1, Shape.SparseWidth));
 
-        InvalidDataException e = Should.Throw<InvalidDataException>(() => trainer.Train(Residuals(0, Shape.DenseWidth), sparse));
+        InvalidDataException e = Should.Throw<InvalidDataException>(() => trainer.Train(Residuals(0, Shape.DenseWidth), Filled(float.NaN)));
 
         e.Message.ShouldContain("at b");
         e.Message.ShouldContain("step 1");
     }
 
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(2)]
+    public void Begin_ResidualNotFiniteOrConstant_NamesSite(float value)
+    {
+        using Bridge bridge = Bridge.Zero(Shape, CPU);
+        using BridgeTrainer trainer = new(bridge, steps: 10, learningRate: 0.01);
+
+        Should.Throw<InvalidDataException>(() => trainer.Begin(Residuals(0, Shape.DenseWidth), Filled(value))).Message.ShouldContain("at b");
+    }
+
     [Fact]
     public void Train_Repeated_LeavesNoTensors()
     {
-        using Bridge bridge = Bridge.Initialize(Shape, CPU, seed: 1);
+        using Bridge bridge = Bridge.Zero(Shape, CPU);
         using BridgeTrainer trainer = new(bridge, steps: 10, learningRate: 0.01);
         HostTensor[] dense = Residuals(0, Shape.DenseWidth), sparse = Residuals(1, Shape.SparseWidth);
         using var scope = NewDisposeScope();
@@ -83,11 +113,30 @@ public sealed class BridgeTrainerTests
         before.ShouldBe(0);
     }
 
+    /// <summary>Sparse residuals with one value all over the second site.</summary>
+    private static HostTensor[] Filled(float value)
+    {
+        HostTensor[] sparse = Residuals(1, Shape.SparseWidth);
+        sparse[1] = HostTensor.FromFloats("b", [.. Enumerable.Repeat(value, (int)sparse[1].ElementCount)], sparse[1].Shape);
+        return sparse;
+    }
+
+    /// <summary>What a parameter's steps are multiplied by: the RMS of the first targets over that of the first inputs.</summary>
+    private static float ScaleOf(string name)
+    {
+        int site = name.Contains(".a.", StringComparison.Ordinal) ? 0 : 1;
+        double dense = Rms(Residuals(50, Shape.DenseWidth)[site]), sparse = Rms(Residuals(150, Shape.SparseWidth)[site]);
+        (double input, double target) = name.StartsWith("encoder", StringComparison.Ordinal) ? (dense, sparse) : (sparse, dense);
+        return (float)(name.EndsWith("bias", StringComparison.Ordinal) ? target : target / input);
+    }
+
+    private static double Rms(HostTensor x) => Math.Sqrt(x.Floats.ToArray().Average(value => (double)value * value));
+
     private static HostTensor[] Residuals(int seed, int width)
     {
         using var scope = NewDisposeScope();
         using Generator generator = new((ulong)seed);
-        return [.. Shape.Sites.Select(site => randn(2, 3, width, generator: generator).ToHost(site))];
+        return [.. Shape.Sites.Select(site => (randn(2, 3, width, generator: generator) * width).ToHost(site))];
     }
 
     private static Tensor AutogradLoss(Bridge bridge, HostTensor[] dense, HostTensor[] sparse)
@@ -106,26 +155,26 @@ public sealed class BridgeTrainerTests
     /// <summary>Kingma and Ba 2015, algorithm 1, line by line.</summary>
     private sealed class TextbookAdam
     {
-        private readonly (Tensor Parameter, Tensor M, Tensor V)[] _state;
+        private readonly (Tensor Parameter, float Scale, Tensor M, Tensor V)[] _state;
         private int _t;
 
-        public TextbookAdam(IEnumerable<NamedParameter> parameters)
+        public TextbookAdam(IEnumerable<(Tensor Parameter, float Scale)> parameters)
         {
-            _state = [.. parameters.Select(parameter => (parameter.Value, zeros_like(parameter.Value), zeros_like(parameter.Value)))];
-            foreach (var (parameter, _, _) in _state) parameter.requires_grad = true;
+            _state = [.. parameters.Select(item => (item.Parameter, item.Scale, zeros_like(item.Parameter), zeros_like(item.Parameter)))];
+            foreach (var (parameter, _, _, _) in _state) parameter.requires_grad = true;
         }
 
         public void Step(double rate)
         {
             using var noGrad = no_grad();
             _t++;
-            foreach (var (parameter, m, v) in _state)
+            foreach (var (parameter, scale, m, v) in _state)
             {
                 Tensor gradient = parameter.grad!;
                 _ = m.mul_(0.9).add_(gradient * 0.1);
                 _ = v.mul_(0.999).add_(gradient.square() * 0.001);
                 Tensor mHat = m / (1 - Math.Pow(0.9, _t)), vHat = v / (1 - Math.Pow(0.999, _t));
-                _ = parameter.sub_(mHat / (vHat.sqrt() + 1e-8) * rate);
+                _ = parameter.sub_(mHat / (vHat.sqrt() + 1e-8) * rate * scale);
                 parameter.grad = null;
             }
         }

@@ -41,7 +41,7 @@ public sealed class AlignmentExecutorTests : IAsyncLifetime
         run.Sites.Select(site => site.Hook).ShouldBe(
             ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_mid", "blocks.1.hook_resid_pre", "blocks.1.hook_resid_mid", "blocks.1.hook_resid_post"]);
         run.Sites.ShouldAllBe(site => site.EncoderNmse < 1.5 && site.DecoderNmse < 1.5 && site.MeanKlDenseToSparse > 0 && site.MeanKlSparseToDense > 0);
-        run.Status.Metrics["step"].ShouldBe(120);
+        run.Status.Metrics["step"].ShouldBe(60);
         run.Status.Metrics["encoder_nmse"].ShouldBe(run.Sites.Average(site => site.EncoderNmse), 1e-12);
         run.Status.Metrics["kl_models"].ShouldBeGreaterThan(0);
 
@@ -67,8 +67,8 @@ public sealed class AlignmentExecutorTests : IAsyncLifetime
 
     [Theory]
     [InlineData(10)] // before the first checkpoint
-    [InlineData(150)] // after the one of step 50
-    [InlineData(241)] // after the training, in the evaluation
+    [InlineData(110)] // after the one of step 50
+    [InlineData(121)] // after the training, in the evaluation
     public async Task Execute_ResumedAfterFailure_EqualsUninterrupted(int reads)
     {
         string expected = (await ExecuteAsync(TinyLab.Config, "whole")).Bridge;
@@ -88,7 +88,7 @@ public sealed class AlignmentExecutorTests : IAsyncLifetime
         string expected = (await ExecuteAsync(TinyLab.Config, "whole")).Bridge;
         using (ModelSource failing = _lab.Source)
         {
-            failing.FailAfter(150);
+            failing.FailAfter(110);
             await Should.ThrowAsync<IOException>(() => ExecuteAsync(TinyLab.Config, "broken", failing));
         }
 

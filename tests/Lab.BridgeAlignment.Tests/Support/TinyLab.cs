@@ -45,7 +45,7 @@ internal sealed class TinyLab : IDisposable
         DenseModel = "models/dense",
         SparseModel = "models/sparse",
         Corpus = "corpora/tiny",
-        Steps = 120,
+        Steps = 60,
         BatchSize = 2,
         EvaluationSequences = 3,
         Seed = 11,
