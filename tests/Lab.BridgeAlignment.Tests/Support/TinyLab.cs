@@ -46,7 +46,7 @@ internal sealed class TinyLab : IDisposable
         SparseModel = "models/sparse",
         Corpus = "corpora/tiny",
         Steps = 60,
-        BatchSize = 2,
+        BatchSize = 8,
         EvaluationSequences = 3,
         Seed = 11,
         OutputName = "bridges/tiny",
