@@ -19,7 +19,15 @@ public sealed class HostedLab : IAsyncLifetime
 
     public static readonly GptConfig Config = new()
     {
-        NLayers = 2, DModel = 32, NHeads = 2, DHead = 16, DMlp = 48, DVocab = Tokenizer.VocabSize, NCtx = 64, PositionEmbedding = true, ActivationFraction = 0.5,
+        NLayers = 2,
+        DModel = 32,
+        NHeads = 2,
+        DHead = 16,
+        DMlp = 48,
+        DVocab = Tokenizer.VocabSize,
+        NCtx = 64,
+        PositionEmbedding = true,
+        ActivationFraction = 0.5,
     };
 
     private readonly TemporaryFolder _folder = new();

@@ -103,7 +103,7 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         summary.InterventionHashes.ShouldBe(request.Interventions.Select(one => Convert.ToHexStringLower(SHA256.HashData(one.ToByteArray()))));
         tensors[0].Floats.ToArray().ShouldAllBe(x => x == 0);
         tensors[1].Floats[..(4 * 32)].ToArray().ShouldAllBe(x => x == 2.5f);
-        tensors[1].Floats[(4 * 32)] .ShouldNotBe(2.5f);
+        tensors[1].Floats[(4 * 32)].ShouldNotBe(2.5f);
     }
 
     [Theory]

@@ -17,8 +17,18 @@ public sealed class GptGoldenTests : IDisposable
         // The reference's config has other names for the same settings (beeg_config.json); they are written out here.
         GptConfig config = new()
         {
-            NLayers = 2, DModel = 32, NHeads = 4, DHead = 8, DMlp = 128, DVocab = 64, NCtx = 16,
-            ActivationFraction = 0.25, AttentionSink = true, BigramTable = true, PositionEmbedding = true, FinalLogitsBias = true,
+            NLayers = 2,
+            DModel = 32,
+            NHeads = 4,
+            DHead = 8,
+            DMlp = 128,
+            DVocab = 64,
+            NCtx = 16,
+            ActivationFraction = 0.25,
+            AttentionSink = true,
+            BigramTable = true,
+            PositionEmbedding = true,
+            FinalLogitsBias = true,
         };
         using SafetensorsFile weights = SafetensorsFile.Open(Path.Combine(Folder, "model.safetensors"));
         _model = new Gpt(config, new GptWeights(config, (name, _) => weights.Read(name).ToTorch()));

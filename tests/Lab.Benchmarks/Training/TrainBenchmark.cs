@@ -42,7 +42,14 @@ internal sealed class TrainBenchmark : IBenchmark
     {
         GptConfig dense = new()
         {
-            NLayers = 2, DModel = width, DHead = 16, NHeads = width / 16, DMlp = 4 * width, DVocab = corpus.Tokenizer.VocabSize, NCtx = 64, BigramTable = true,
+            NLayers = 2,
+            DModel = width,
+            DHead = 16,
+            NHeads = width / 16,
+            DMlp = 4 * width,
+            DVocab = corpus.Tokenizer.VocabSize,
+            NCtx = 64,
+            BigramTable = true,
         };
         TrainingRecipe recipe = new() { Steps = 10_000, BatchSize = 32, AnnealEndFraction = 0 };
         using SparseTrainer denseTrainer = new(dense, recipe, corpus.Train, corpus.HeldOut, seed: 0);

@@ -35,7 +35,12 @@ public sealed class ExperimentPlannerTests
         plan.Steps.Select(s => s.Id).ShouldBe(["b[x]", "b[y]", "a", "c[3]", "c[4]", "d"]);
         plan.Steps.ToDictionary(s => s.Id, s => string.Join(' ', s.Needs.Order())).ShouldBe(new Dictionary<string, string>
         {
-            ["b[x]"] = "a", ["b[y]"] = "", ["a"] = "", ["c[3]"] = "a b[y]", ["c[4]"] = "a b[y]", ["d"] = "c[3] c[4]",
+            ["b[x]"] = "a",
+            ["b[y]"] = "",
+            ["a"] = "",
+            ["c[3]"] = "a b[y]",
+            ["c[4]"] = "a b[y]",
+            ["d"] = "c[3] c[4]",
         });
         CanonicalJson.Write(plan.ResolveInputs(plan.Steps[0], id => new JsonObject { ["value"] = id })).ShouldBe("""{"key":"k-x","value":"a"}""");
         CanonicalJson.Write(plan.ResolveInputs(plan.Steps[4], id => new JsonObject { ["value"] = id })).ShouldBe("""{"n":4,"value":"b[y]"}""");

@@ -10,8 +10,17 @@ internal sealed class SmallModel : IDisposable
 {
     public static readonly GptConfig Config = new()
     {
-        NLayers = 2, DModel = 16, NHeads = 2, DHead = 8, DMlp = 24, DVocab = 20, NCtx = 12,
-        AttentionSink = true, BigramTable = true, PositionEmbedding = true, ActivationFraction = 0.5,
+        NLayers = 2,
+        DModel = 16,
+        NHeads = 2,
+        DHead = 8,
+        DMlp = 24,
+        DVocab = 20,
+        NCtx = 12,
+        AttentionSink = true,
+        BigramTable = true,
+        PositionEmbedding = true,
+        ActivationFraction = 0.5,
     };
 
     public SmallModel(GptConfig? config = null)

@@ -29,12 +29,26 @@ internal sealed class TinyTraining : IDisposable
 
     public GptConfig Config { get; } = new()
     {
-        NLayers = 1, DModel = 32, NHeads = 2, DHead = 16, DMlp = 64, DVocab = 280, NCtx = 16, ActivationFraction = 0.5, BigramTable = true,
+        NLayers = 1,
+        DModel = 32,
+        NHeads = 2,
+        DHead = 16,
+        DMlp = 64,
+        DVocab = 280,
+        NCtx = 16,
+        ActivationFraction = 0.5,
+        BigramTable = true,
     };
 
     public TrainingRecipe Recipe { get; } = new()
     {
-        Steps = 20, BatchSize = 4, WeightFraction = 0.25, EmbeddingFraction = 0.3, BiasFraction = 0.5, AnnealEndFraction = 0.5, EvaluationTokens = 64,
+        Steps = 20,
+        BatchSize = 4,
+        WeightFraction = 0.25,
+        EmbeddingFraction = 0.3,
+        BiasFraction = 0.5,
+        AnnealEndFraction = 0.5,
+        EvaluationTokens = 64,
     };
 
     public SparseTrainer Start(TrainingRecipe? recipe = null, long seed = 1) => new(Config, recipe ?? Recipe, Corpus.Train, Corpus.HeldOut, seed);
