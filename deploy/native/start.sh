@@ -14,7 +14,7 @@
 set -euo pipefail
 
 parts=(ModelHost SparseTraining BridgeAlignment CircuitAnalysis Gateway)
-start_timeout_s=60
+start_timeout_s=60 kill_timeout_s=3
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 data="${Lab__Data:-./lab-data}" base="" configuration="Release" build=1 only=""
 
@@ -71,6 +71,9 @@ start() { # PART
   program="$repository/artifacts/bin/Lab.$part/${configuration,,}/Lab.$part"
   log="$data/logs/$part.log"
   [ -x "$program" ] || fail "$program does not exist: run without --no-build"
+  # One that was just killed may take a moment to go.
+  deadline=$((SECONDS + kill_timeout_s))
+  while is_alive "$(pid_of "$part")" && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.1; done
   is_alive "$(pid_of "$part")" && fail "$part runs already (process $(pid_of "$part")): stop it with stop.sh"
   url="$(requested_url "$part")"
 

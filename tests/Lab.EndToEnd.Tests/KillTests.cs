@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Google.Protobuf;
 using Lab.EndToEnd.Tests.Support;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
@@ -42,6 +44,8 @@ public sealed class KillTests(Baseline baseline)
         run.Status.State.ShouldBe(RunState.Succeeded, $"{run.Status.Error}\n{parts.Transcript}");
         killed.ShouldBe(_kills.Length, parts.Transcript);
         Artifacts(run).ShouldBe(undisturbed.Artifacts.Select(artifact => artifact.Split(' ')[^1]), ignoreOrder: true, customMessage: parts.Transcript);
+        foreach (string model in (string[])["sparse", "dense"])
+            JsonNode.DeepEquals(Curve(run, model), undisturbed.OutputOf(model, "curve")).ShouldBeTrue(model);
         // Each was taken up again, not begun anew by somebody else.
         run.Status.ResumeCount.ShouldBe(1);
         foreach (string step in (string[])["sparse", "prune[sparse]", "bridge"])
@@ -56,6 +60,9 @@ public sealed class KillTests(Baseline baseline)
         RunStatus status = run.Steps.Single(step => step.Id == kill.Step).Status;
         return status.State == RunState.Running && status.Progress is { } progress && progress.Phase == kill.Phase && progress.Completed >= kill.Completed;
     }
+
+    private static JsonNode? Curve(ExperimentRun run, string step) =>
+        JsonNode.Parse(JsonFormatter.Default.Format(run.Steps.Single(s => s.Id == step).Outputs.Fields["curve"]));
 
     private static IEnumerable<string> Artifacts(ExperimentRun run) =>
         from step in run.Steps

@@ -1,7 +1,10 @@
 using Google.Rpc;
 using Grpc.Core;
+using Lab.Artifacts;
 using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
+using Lab.ServiceDefaults.Runs;
+using Lab.SparseTraining.Training;
 using Lab.Testing;
 
 namespace Lab.SparseTraining.Tests;
@@ -37,7 +40,7 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
     public async Task Train_ServiceRestartedInTheMiddle_GivesTheSameModel()
     {
         string corpus = await PrepareCorpusAsync();
-        string uninterrupted = (await TrainAsync("whole", corpus, steps: 60)).Model;
+        TrainingRun uninterrupted = await TrainAsync("whole", corpus, steps: 60);
 
         await _client.CreateTrainingRunAsync(Request("cut", corpus, steps: 60), cancellationToken: Ct);
         using (AsyncServerStreamingCall<TrainingRun> watch = _client.WatchTrainingRun(new WatchTrainingRunRequest { Name = "trainingRuns/cut" }, cancellationToken: Ct))
@@ -52,7 +55,46 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
         await StartAsync();
         TrainingRun resumed = await WatchToEndAsync("trainingRuns/cut");
         resumed.Status.State.ShouldBe(RunState.Succeeded);
-        resumed.Model.ShouldBe(uninterrupted);
+        resumed.Model.ShouldBe(uninterrupted.Model);
+        resumed.Curve.ShouldBe(uninterrupted.Curve);
+    }
+
+    [Fact]
+    public async Task Train_KilledBeforeItsCheckpoint_GivesTheSameCurve()
+    {
+        string corpus = await PrepareCorpusAsync();
+        TrainingRun uninterrupted = await TrainAsync("whole", corpus, steps: 60);
+        using CancellationTokenSource kill = new();
+        TrainingRun run = NewRun(corpus);
+        await Should.ThrowAsync<OperationCanceledException>(() => ExecuteAsync(run, kill.Token, onStep: step =>
+        {
+            if (step == 18) kill.Cancel();
+        }));
+        // As a kill would leave it: the record of the run knows of steps that no checkpoint has.
+        run.Curve.Count.ShouldBe(18);
+        File.Delete(Path.Combine(WorkFolder, "checkpoint.safetensors"));
+
+        await ExecuteAsync(run, Ct);
+
+        run.Model.ShouldBe(uninterrupted.Model);
+        run.Curve.ShouldBe(uninterrupted.Curve);
+    }
+
+    [Fact]
+    public async Task Train_Cancelled_GoesOnWithTheNextStep()
+    {
+        string corpus = await PrepareCorpusAsync();
+        using CancellationTokenSource cancel = new();
+        TrainingRun run = NewRun(corpus);
+        await Should.ThrowAsync<OperationCanceledException>(() => ExecuteAsync(run, cancel.Token, onStep: step =>
+        {
+            if (step == 18) cancel.Cancel();
+        }));
+
+        List<long> steps = [];
+        await ExecuteAsync(run, Ct, steps.Add);
+
+        steps.ShouldBe(Enumerable.Range(19, 42).Select(step => (long)step));
     }
 
     [Fact]
@@ -93,6 +135,24 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
         await foreach (CorpusRun snapshot in watch.ResponseStream.ReadAllAsync(Ct)) run = snapshot;
         run.Status.State.ShouldBe(RunState.Failed);
         run.Status.Error.GetDetail<BadRequest>()!.FieldViolations.Single().Field.ShouldBe("config.folder.path");
+    }
+
+    private string WorkFolder => Directory.CreateDirectory(_data["work"]).FullName;
+
+    private static TrainingRun NewRun(string corpus) => new() { Name = "trainingRuns/x", Config = Request("x", corpus, steps: 60).Config, Status = new RunStatus() };
+
+    /// <summary>Trains as a service does, and takes over into the run what a service would store.</summary>
+    private Task ExecuteAsync(TrainingRun run, CancellationToken ct, Action<long>? onStep = null)
+    {
+        RunContext<TrainingRun> context = new(run.Clone(), WorkFolder, isResumed: run.Curve.Count > 0, Update, TimeProvider.System);
+        return new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), TimeProvider.System).ExecuteAsync(context, ct);
+
+        void Update(Action<TrainingRun> change, bool persist)
+        {
+            long? before = run.Status.Progress?.Completed;
+            change(run);
+            if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
+        }
     }
 
     private async Task StartAsync()

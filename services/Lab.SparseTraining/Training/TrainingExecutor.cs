@@ -52,13 +52,24 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
         TrainingRecipe recipe = trainer.Recipe;
         TrainingCurve curve = new(recipe.Steps);
         TrainingCheckpoint.TryRestore(context.WorkFolder, trainer, curve);
-        context.Update(run => run.Curve.Add(curve.Points.Skip(run.Curve.Count)));
+        // Points beyond the checkpoint are of steps that are taken again.
+        context.Update(run =>
+        {
+            run.Curve.Clear();
+            run.Curve.Add(curve.Points);
+        });
 
         TrainingMonitor monitor = new(context, trainer, time.GetTimestamp(), time);
         bool reachedTarget = false;
         while (trainer.StepsTaken < recipe.Steps && !reachedTarget)
         {
-            ct.ThrowIfCancellationRequested();
+            if (ct.IsCancellationRequested)
+            {
+                // Cancelled, or the service stops: what is done is kept.
+                TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+                ct.ThrowIfCancellationRequested();
+            }
+
             StepResult result = trainer.Step();
             bool evaluates = result.Step % recipe.EvaluationInterval == 0 || result.Step == recipe.Steps;
             HeldOutEvaluation? evaluation = evaluates ? trainer.Evaluate(ct) : null;

@@ -17,6 +17,9 @@ internal sealed record RunReport(string Path)
     /// <summary>The digest of what a step made.</summary>
     public string DigestOf(string step) => Artifacts.Single(artifact => artifact.StartsWith($"{step} ", StringComparison.Ordinal)).Split(' ')[^1];
 
+    /// <summary>One output of a step.</summary>
+    public JsonNode? OutputOf(string step, string output) => Json["steps"]!.AsArray().Single(s => s!["id"]!.GetValue<string>() == step)!["outputs"]![output];
+
     /// <summary>The steps that were not computed in this run.</summary>
     public string[] CachedSteps => [.. Json["steps"]!.AsArray().Where(step => step!["cached"]!.GetValue<bool>()).Select(step => step!["id"]!.GetValue<string>())];
 }
