@@ -81,6 +81,24 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Train_KilledWhileTheModelWasStored_TakesNoFurtherStepAndKeepsItsMetrics()
+    {
+        string corpus = await PrepareCorpusAsync();
+        TrainingRun run = NewRun(corpus);
+        // Any loss will do: the training ends with the first evaluation of the annealed model.
+        run.Config.Recipe.TargetHeldOutLoss = 100;
+        TrainingRun stored = (await ExecuteAsync(run, Ct))!;
+        List<long> steps = [];
+
+        await ExecuteAsync(stored, Ct, steps.Add);
+
+        steps.ShouldBeEmpty();
+        stored.Model.ShouldBe(run.Model);
+        stored.Status.Metrics["step"].ShouldBe(30);
+        stored.Status.Metrics["held_out_loss"].ShouldBe(run.Status.Metrics["held_out_loss"]);
+    }
+
+    [Fact]
     public async Task Train_Cancelled_GoesOnWithTheNextStep()
     {
         string corpus = await PrepareCorpusAsync();
@@ -141,16 +159,23 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
 
     private static TrainingRun NewRun(string corpus) => new() { Name = "trainingRuns/x", Config = Request("x", corpus, steps: 60).Config, Status = new RunStatus() };
 
-    /// <summary>Trains as a service does, and takes over into the run what a service would store.</summary>
-    private Task ExecuteAsync(TrainingRun run, CancellationToken ct, Action<long>? onStep = null)
+    /// <summary>Trains as a service does.</summary>
+    /// <param name="run">Takes all changes.</param>
+    /// <param name="ct">Cancels the execution.</param>
+    /// <param name="onStep">Told of each step.</param>
+    /// <returns>What was sure to be on disk when the training had ended and its model was not stored yet.</returns>
+    private async Task<TrainingRun?> ExecuteAsync(TrainingRun run, CancellationToken ct, Action<long>? onStep = null)
     {
         RunContext<TrainingRun> context = new(run.Clone(), WorkFolder, isResumed: run.Curve.Count > 0, Update, TimeProvider.System);
-        return new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), TimeProvider.System).ExecuteAsync(context, ct);
+        TrainingRun? stored = null;
+        await new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), TimeProvider.System).ExecuteAsync(context, ct);
+        return stored;
 
         void Update(Action<TrainingRun> change, bool persist)
         {
             long? before = run.Status.Progress?.Completed;
             change(run);
+            if (persist && run.Model.Length == 0) stored = run.Clone();
             if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
         }
     }

@@ -60,29 +60,39 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
         });
 
         TrainingMonitor monitor = new(context, trainer, time.GetTimestamp(), time);
-        bool reachedTarget = false;
-        while (trainer.StepsTaken < recipe.Steps && !reachedTarget)
+        while (trainer.StepsTaken < recipe.Steps && !HasReachedTarget(trainer, curve))
         {
             if (ct.IsCancellationRequested)
             {
                 // Cancelled, or the service stops: what is done is kept.
-                TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+                Checkpoint(context, trainer, curve);
                 ct.ThrowIfCancellationRequested();
             }
 
             StepResult result = trainer.Step();
             bool evaluates = result.Step % recipe.EvaluationInterval == 0 || result.Step == recipe.Steps;
             HeldOutEvaluation? evaluation = evaluates ? trainer.Evaluate(ct) : null;
-            reachedTarget = evaluation?.Loss <= recipe.TargetHeldOutLoss && trainer.IsAnnealed;
             bool hasPoint = curve.Add(result.Step, result.Loss, evaluation?.Loss, () => trainer.L0Fraction);
             monitor.Report(result, evaluation, hasPoint ? curve.Points[^1] : null);
-            if (result.Step % recipe.CheckpointInterval == 0) TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+            if (result.Step % recipe.CheckpointInterval == 0) Checkpoint(context, trainer, curve);
         }
 
         // A crash while the model is being stored must not train again.
-        TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+        Checkpoint(context, trainer, curve);
         monitor.ReportEnd();
         return curve;
+    }
+
+    /// <summary>Judged by the curve, which checkpoints keep: a training that had reached its target is not gone on with.</summary>
+    private static bool HasReachedTarget(SparseTrainer trainer, TrainingCurve curve) =>
+        trainer.IsAnnealed && curve.Points is [.., { HasHeldOutLoss: true } last] && last.Step == trainer.StepsTaken
+        && last.HeldOutLoss <= trainer.Recipe.TargetHeldOutLoss;
+
+    private static void Checkpoint(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, TrainingCurve curve)
+    {
+        // The run's record first: if this is the last checkpoint, nothing measures the metrics again after a crash.
+        context.Update(_ => { }, persist: true);
+        TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
     }
 
     /// <summary>training.json: what was asked for and the loss curve. No times: equal trainings give equal bytes.</summary>
