@@ -7,18 +7,9 @@ internal sealed record SafetensorsHeader(Dictionary<string, SafetensorsEntry> En
 {
     internal const string MetadataKey = "__metadata__";
 
-    private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
+    private const int MaxNameLength = 1024;
 
-    internal static string ToCode(TensorDataType type) => type switch
-    {
-        TensorDataType.Float32 => "F32",
-        TensorDataType.Float16 => "F16",
-        TensorDataType.BFloat16 => "BF16",
-        TensorDataType.Float64 => "F64",
-        TensorDataType.Int64 => "I64",
-        TensorDataType.Int32 => "I32",
-        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not an element type."),
-    };
+    private static readonly JsonDocumentOptions _strict = new() { AllowDuplicateProperties = false };
 
     /// <summary>Parses a header and proves that its tensors cover the rest of the file exactly once.</summary>
     internal static SafetensorsHeader Parse(byte[] json, long fileLength, string path)
@@ -61,15 +52,17 @@ internal sealed record SafetensorsHeader(Dictionary<string, SafetensorsEntry> En
         if (value.ValueKind != JsonValueKind.Object) throw new MalformedHeaderException($"{MetadataKey} is a JSON {value.ValueKind}, not an object.");
         foreach (JsonProperty item in value.EnumerateObject())
         {
-            if (item.Value.ValueKind != JsonValueKind.String) throw new MalformedHeaderException($"{MetadataKey} entry '{item.Name}' is not a string.");
+            if (item.Value.ValueKind != JsonValueKind.String) throw new MalformedHeaderException($"{MetadataKey} entry '{Clip(item.Name)}' is not a string.");
             metadata.Add(item.Name, item.Value.GetString()!);
         }
     }
 
     private static SafetensorsEntry ReadEntry(string name, JsonElement value, long dataStart, long fileLength)
     {
+        // Names stand in error messages, and those in the trailers of calls.
+        if (name.Length > MaxNameLength) throw new MalformedHeaderException($"the name of tensor '{Clip(name)}' has {name.Length} characters; at most {MaxNameLength} are allowed.");
         if (value.ValueKind != JsonValueKind.Object) throw new MalformedHeaderException($"tensor '{name}' is a JSON {value.ValueKind}, not an object.");
-        TensorDataType? type = null;
+        StoredDataType? type = null;
         long[]? shape = null;
         long[]? offsets = null;
         foreach (JsonProperty property in value.EnumerateObject())
@@ -79,30 +72,29 @@ internal sealed record SafetensorsHeader(Dictionary<string, SafetensorsEntry> En
                 case "dtype": type = ReadType(name, property.Value); break;
                 case "shape": shape = ReadIntegers(name, property); break;
                 case "data_offsets": offsets = ReadIntegers(name, property); break;
-                default: throw new MalformedHeaderException($"tensor '{name}' has the unknown key '{property.Name}'.");
+                default: throw new MalformedHeaderException($"tensor '{name}' has the unknown key '{Clip(property.Name)}'.");
             }
         }
 
         if (type is null || shape is null || offsets is null)
             throw new MalformedHeaderException($"tensor '{name}' lacks dtype, shape or data_offsets.");
-        if (!TensorShape.TryCount(shape, type.Value.Size(), out long count, out string? error))
+        if (!TensorShape.TryCount(shape, type.Bytes, out long count, out string? error))
             throw new MalformedHeaderException($"the shape of tensor '{name}' {error}.");
         if (offsets is not [long begin, long end] || begin < 0 || end < begin || end > fileLength - dataStart)
-            throw new MalformedHeaderException($"tensor '{name}' has data_offsets {TensorShape.Format(offsets)}, which do not lie within the file's {fileLength - dataStart} bytes of data.");
-        if (end - begin != count * type.Value.Size())
-            throw new MalformedHeaderException($"tensor '{name}' of shape {TensorShape.Format(shape)} and type {type} needs {count * type.Value.Size()} bytes, but has {end - begin}.");
-        return new SafetensorsEntry(name, type.Value, shape, dataStart + begin, end - begin);
+            throw new MalformedHeaderException($"tensor '{name}' has data_offsets {Text(offsets)}, which do not lie within the file's {fileLength - dataStart} bytes of data.");
+        Int128 bits = (Int128)count * type.Bits;
+        if (bits % 8 != 0)
+            throw new MalformedHeaderException($"tensor '{name}' of shape {TensorShape.Format(shape)} and type {type} does not fill whole bytes.");
+        if (end - begin != bits / 8)
+            throw new MalformedHeaderException($"tensor '{name}' of shape {TensorShape.Format(shape)} and type {type} needs {bits / 8} bytes, but has {end - begin}.");
+        return new SafetensorsEntry(name, type, shape, dataStart + begin, end - begin);
     }
 
-    private static TensorDataType ReadType(string name, JsonElement value)
+    private static StoredDataType ReadType(string name, JsonElement value)
     {
-        string? code = value.ValueKind == JsonValueKind.String ? value.GetString() : value.GetRawText();
-        foreach (TensorDataType type in Enum.GetValues<TensorDataType>())
-        {
-            if (code == ToCode(type)) return type;
-        }
-
-        throw new MalformedHeaderException($"tensor '{name}' has the unknown type {code}; known are {string.Join(", ", Enum.GetValues<TensorDataType>().Select(ToCode))}.");
+        string code = value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();
+        return StoredDataType.Find(code)
+            ?? throw new MalformedHeaderException($"tensor '{name}' has the unknown type {Clip(code)}; known are {string.Join(", ", StoredDataType.Codes)}.");
     }
 
     private static long[] ReadIntegers(string name, JsonProperty property)
@@ -131,6 +123,10 @@ internal sealed record SafetensorsHeader(Dictionary<string, SafetensorsEntry> En
 
         if (position != fileLength) throw new MalformedHeaderException($"the last {fileLength - position} bytes belong to no tensor.");
     }
+
+    private static string Text(long[] integers) => Clip(TensorShape.Format(integers));
+
+    private static string Clip(string text) => text.Length <= 100 ? text : $"{text.AsSpan(0, 100)}...";
 
     /// <summary>Carries a reason up to where the path is known.</summary>
     private sealed class MalformedHeaderException(string message) : Exception(message);

@@ -78,7 +78,7 @@ public static class SafetensorsWriter
     private static void WriteEntry(Utf8JsonWriter json, HostTensor tensor, long offset)
     {
         json.WriteStartObject(tensor.Name);
-        json.WriteString("dtype", SafetensorsHeader.ToCode(tensor.DataType));
+        json.WriteString("dtype", StoredDataType.Of(tensor.DataType).Code);
         json.WriteStartArray("shape");
         foreach (long dimension in tensor.Shape) json.WriteNumberValue(dimension);
         json.WriteEndArray();

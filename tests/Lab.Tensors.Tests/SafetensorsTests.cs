@@ -31,7 +31,7 @@ public sealed class SafetensorsTests : IDisposable
 
         File.ReadAllBytes(_folder["a"]).ShouldBe(File.ReadAllBytes(_folder["b"]));
         using SafetensorsFile file = SafetensorsFile.Open(_folder["a"]);
-        file.Entries.Values.ShouldAllBe(entry => entry.Offset % entry.DataType.Size() == 0);
+        file.Entries.Values.ShouldAllBe(entry => entry.Offset % entry.StoredType.Bytes == 0);
     }
 
     [Fact]
@@ -72,6 +72,37 @@ public sealed class SafetensorsTests : IDisposable
         file.Read("b").Data.ToArray().ShouldBe([2, 3, 4, 5, 6, 7, 8, 9]);
         file.Read("e").ElementCount.ShouldBe(0);
         file.Metadata["k"].ShouldBe("v");
+    }
+
+    [Theory]
+    [InlineData("BOOL", 1)]
+    [InlineData("U8", 1)]
+    [InlineData("I8", 1)]
+    [InlineData("I16", 2)]
+    [InlineData("U16", 2)]
+    [InlineData("U64", 8)]
+    [InlineData("F8_E4M3", 1)]
+    [InlineData("C64", 8)]
+    public void Open_OfFileThatAlsoHoldsAnotherType_ReadsTheRestAndNamesThatTensor(string code, int size)
+    {
+        WriteRaw($$$"""{"mask":{"dtype":"{{{code}}}","shape":[2],"data_offsets":[4,{{{4 + (2 * size)}}}]},"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 4 + (2 * size));
+
+        using SafetensorsFile file = SafetensorsFile.Open(_folder["raw"]);
+
+        file.Read("w").ElementCount.ShouldBe(1);
+        file.Entries["mask"].StoredType.Code.ShouldBe(code);
+        Should.Throw<InvalidDataException>(() => file.Read("mask")).Message.ShouldBe($"{_folder["raw"]}: tensor 'mask' is of type {code}, which cannot be read.");
+        Should.Throw<InvalidDataException>(() => file.Load("mask", TorchSharp.torch.ScalarType.Float32)).Message.ShouldStartWith($"{_folder["raw"]}: tensor 'mask' is of type {code}");
+    }
+
+    [Fact]
+    public void Open_OfSubByteTypes_CountsBits()
+    {
+        WriteRaw("""{"x":{"dtype":"F4","shape":[3,2],"data_offsets":[0,3]},"y":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[3,6]}}""", 6);
+        using (SafetensorsFile file = SafetensorsFile.Open(_folder["raw"])) file.Entries.Count.ShouldBe(2);
+
+        WriteRaw("""{"x":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}}""", 2);
+        Should.Throw<InvalidDataException>(() => SafetensorsFile.Open(_folder["raw"])).Message.ShouldContain("does not fill whole bytes");
     }
 
     [Theory]
