@@ -23,10 +23,10 @@ public sealed class BadInputTests(Baseline baseline, SharedLab shared)
         { "captures[0].hook", request => request.Captures[0].Hook = "blocks.7.hook_resid_post" },
         { "captures[0].positions[1]", request => request.Captures[0].Positions.Add([0, 31]) },
         {
-            "interventions[0].set.value.data", request => request.Interventions.Add(new Intervention
+            "interventions[0].set.value.inline.data", request => request.Interventions.Add(new Intervention
             {
                 Selector = new Selector { Hook = "hook_embed" },
-                Set = new SetOperation { Value = new Tensor { DataType = DataType.Fp32, Shape = { 32 }, Data = ByteString.CopyFrom(new byte[127]) } },
+                Set = new SetOperation { Value = new TensorSource { Inline = new Tensor { DataType = DataType.Fp32, Shape = { 32 }, Data = ByteString.CopyFrom(new byte[127]) } } },
             })
         },
     };

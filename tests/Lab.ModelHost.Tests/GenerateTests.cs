@@ -18,18 +18,18 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
         Prompt = new Input { Tokens = new TokenRows { Rows = { new TokenRow { Ids = { prompt } } } } },
     };
 
-    private async Task<List<GenerateResponse>> GenerateAsync(GenerateRequest request)
+    private async Task<List<SampledToken>> GenerateAsync(GenerateRequest request)
     {
         using AsyncServerStreamingCall<GenerateResponse> call = lab.Client.Generate(request, cancellationToken: TestContext.Current.CancellationToken);
-        List<GenerateResponse> tokens = [];
-        await foreach (GenerateResponse token in call.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken)) tokens.Add(token);
+        List<SampledToken> tokens = [];
+        await foreach (GenerateResponse response in call.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken)) tokens.Add(response.Token);
         return tokens;
     }
 
     [Fact]
     public async Task Generate_Greedy_PicksTheMostLikelyTokens()
     {
-        List<GenerateResponse> generated = await GenerateAsync(NewRequest(1, 2, 3));
+        List<SampledToken> generated = await GenerateAsync(NewRequest(1, 2, 3));
 
         using Gpt gpt = NewGpt();
         using var scope = NewDisposeScope();
@@ -40,10 +40,10 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
         {
             TorchSharp.torch.Tensor last = gpt.Forward(new TokenBatch(Config, [[.. tokens]]).ToTensor(CPU))[0][-1];
             generated[step].Step.ShouldBe(step);
-            generated[step].Token.ShouldBe((int)last.argmax().item<long>());
-            generated[step].Logprob.ShouldBe(last.log_softmax(-1)[generated[step].Token].item<float>(), 1e-4f);
-            generated[step].Text.ShouldBe(Tokenizer.Decode([generated[step].Token]));
-            tokens.Add(generated[step].Token);
+            generated[step].Id.ShouldBe((int)last.argmax().item<long>());
+            generated[step].Logprob.ShouldBe(last.log_softmax(-1)[generated[step].Id].item<float>(), 1e-4f);
+            generated[step].Text.ShouldBe(Tokenizer.Decode([generated[step].Id]));
+            tokens.Add(generated[step].Id);
         }
     }
 
@@ -53,10 +53,10 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
         GenerateRequest request = NewRequest(1);
         (request.Temperature, request.Seed, request.MaxNewTokens) = (1.5f, 11, 32);
 
-        int[] first = [.. (await GenerateAsync(request)).Select(token => token.Token)];
-        int[] again = [.. (await GenerateAsync(request)).Select(token => token.Token)];
+        int[] first = [.. (await GenerateAsync(request)).Select(token => token.Id)];
+        int[] again = [.. (await GenerateAsync(request)).Select(token => token.Id)];
         request.Seed = 12;
-        int[] other = [.. (await GenerateAsync(request)).Select(token => token.Token)];
+        int[] other = [.. (await GenerateAsync(request)).Select(token => token.Id)];
 
         again.ShouldBe(first);
         other.ShouldNotBe(first);
@@ -66,14 +66,14 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
     public async Task Generate_StopToken_IsTheLast()
     {
         GenerateRequest request = NewRequest(1, 2, 3);
-        int third = (await GenerateAsync(request))[2].Token;
-        int first = (await GenerateAsync(request)).FindIndex(token => token.Token == third);
+        int third = (await GenerateAsync(request))[2].Id;
+        int first = (await GenerateAsync(request)).FindIndex(token => token.Id == third);
         request.StopTokens.Add(third);
 
-        List<GenerateResponse> generated = await GenerateAsync(request);
+        List<SampledToken> generated = await GenerateAsync(request);
 
         generated.Count.ShouldBe(first + 1);
-        generated[^1].Token.ShouldBe(third);
+        generated[^1].Id.ShouldBe(third);
     }
 
     [Fact]
@@ -86,10 +86,10 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
         request.Interventions.Add(new Proto.Intervention
         {
             Selector = new Selector { Hook = "ln_final.hook_normalized", Positions = { -1 } },
-            Add = new AddOperation { Value = HostTensor.FromFloats("", [.. direction.Zip(gpt.Weights.LnFinal.ToHost("").Floats.ToArray(), (d, gain) => d / gain)], 32).ToMessage(), Coefficient = 1000 },
+            Add = new AddOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", [.. direction.Zip(gpt.Weights.LnFinal.ToHost("").Floats.ToArray(), (d, gain) => d / gain)], 32).ToMessage() }, Coefficient = 1000 },
         });
 
-        (await GenerateAsync(request)).ShouldAllBe(token => token.Token == 42);
+        (await GenerateAsync(request)).ShouldAllBe(token => token.Id == 42);
     }
 
     [Fact]
@@ -97,14 +97,14 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         GenerateRequest request = NewRequest(1, 2);
         request.MaxNewTokens = 4;
-        List<GenerateResponse> plain = await GenerateAsync(request);
+        List<SampledToken> plain = await GenerateAsync(request);
         request.Interventions.Add(new Proto.Intervention
         {
             Selector = new Selector { Hook = "blocks.1.hook_resid_post", Positions = { 3 } },
-            Set = new SetOperation { Value = HostTensor.FromFloats("", [.. Enumerable.Range(0, 32).Select(i => (i * 7 % 5) - 2f)], 32).ToMessage() },
+            Set = new SetOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", [.. Enumerable.Range(0, 32).Select(i => (i * 7 % 5) - 2f)], 32).ToMessage() } },
         });
 
-        List<GenerateResponse> changed = await GenerateAsync(request);
+        List<SampledToken> changed = await GenerateAsync(request);
 
         // Token 2 is predicted at position 3, the first that the intervention reaches.
         changed.Take(2).ShouldBe(plain.Take(2));
@@ -116,7 +116,7 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         GenerateRequest request = NewRequest(1, 2);
         request.MaxNewTokens = 4;
-        int stop = (await GenerateAsync(request))[0].Token;
+        int stop = (await GenerateAsync(request))[0].Id;
         request.StopTokens.Add(stop);
         Proto.Intervention never = new() { Selector = new Selector { Hook = "hook_embed", Positions = { 4 } }, Zero = new ZeroOperation() };
         request.Interventions.Add(never);
@@ -140,7 +140,7 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
         { "top_k", request => request.TopK = -1 },
         { "stop_tokens[1]", request => request.StopTokens.Add([1, Config.DVocab]) },
         { "interventions[0].selector.positions[0]", request => request.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "hook_embed", Positions = { 17 } }, Zero = new ZeroOperation() }) },
-        { "interventions[0].set.value", request => request.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = HostTensor.FromFloats("", new float[64], 1, 2, 32).ToMessage() } }) },
+        { "interventions[0].set.value", request => request.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", new float[64], 1, 2, 32).ToMessage() } } }) },
     };
 
     [Theory]

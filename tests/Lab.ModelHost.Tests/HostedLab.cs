@@ -95,32 +95,41 @@ public sealed class HostedLab : IAsyncLifetime
     };
 
     /// <summary>Runs and reads everything.</summary>
-    public async Task<(RunSummary Summary, List<HostTensor> Tensors)> RunAsync(RunRequest request)
+    public async Task<RunReply> RunAsync(RunRequest request)
     {
         using AsyncServerStreamingCall<RunResponse> call = Client.Run(request, cancellationToken: TestContext.Current.CancellationToken);
         return await ReadAsync(call.ResponseStream);
     }
 
-    public static async Task<(RunSummary Summary, List<HostTensor> Tensors)> ReadAsync(IAsyncStreamReader<RunResponse> stream)
+    public static async Task<RunReply> ReadAsync(IAsyncStreamReader<RunResponse> stream)
     {
         (await stream.MoveNext(TestContext.Current.CancellationToken)).ShouldBeTrue();
-        RunSummary summary = stream.Current.Summary.ShouldNotBeNull();
-        return (summary, await ReadTensorsAsync(stream));
+        RunStarted started = stream.Current.Started.ShouldNotBeNull();
+        (RunSummary summary, List<HostTensor> tensors) = await ReadTensorsAsync(stream);
+        tensors.Select(tensor => tensor.Name).ShouldBe(started.Tensors.Select(tensor => tensor.Name));
+        return new RunReply(started, tensors, summary);
     }
 
-    public static async Task<List<HostTensor>> ReadTensorsAsync(IAsyncStreamReader<RunResponse> stream)
+    /// <summary>Reads what follows the first message.</summary>
+    public static async Task<(RunSummary Summary, List<HostTensor> Tensors)> ReadTensorsAsync(IAsyncStreamReader<RunResponse> stream)
     {
         List<HostTensor> tensors = [];
         TensorFrameReader reader = new();
+        RunSummary? summary = null;
         while (await stream.MoveNext(TestContext.Current.CancellationToken))
         {
-            if (reader.Accept(stream.Current.Frame.ShouldNotBeNull()) is { } tensor) tensors.Add(tensor);
+            summary.ShouldBeNull();
+            summary = stream.Current.Summary;
+            if (summary is null && reader.Accept(stream.Current.Frame.ShouldNotBeNull()) is { } tensor) tensors.Add(tensor);
         }
 
         reader.Complete();
-        return tensors;
+        return (summary.ShouldNotBeNull(), tensors);
     }
 }
+
+/// <summary>All that a run sent.</summary>
+public sealed record RunReply(RunStarted Started, List<HostTensor> Tensors, RunSummary Summary);
 
 internal static class CallErrors
 {

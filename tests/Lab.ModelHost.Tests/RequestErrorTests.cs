@@ -11,7 +11,7 @@ namespace Lab.ModelHost.Tests;
 
 public sealed class RequestErrorTests(HostedLab lab) : IClassFixture<HostedLab>
 {
-    private static Intervention Set(Tensor value) => new() { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = value } };
+    private static Intervention Set(Tensor value) => new() { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = new TensorSource { Inline = value } } };
 
     public static TheoryData<string, Action<RunRequest>> BadRequests => new()
     {
@@ -29,10 +29,10 @@ public sealed class RequestErrorTests(HostedLab lab) : IClassFixture<HostedLab>
         { "interventions[0].selector", request => request.Interventions.Add(new Intervention { Zero = new ZeroOperation() }) },
         { "interventions[0]", request => request.Interventions.Add(new Intervention { Selector = new Selector { Hook = "hook_embed" } }) },
         { "interventions[0].selector.positions[2]", request => request.Interventions.Add(new Intervention { Selector = new Selector { Hook = "hook_embed", Positions = { 0, 1, -5 } }, Zero = new ZeroOperation() }) },
-        { "interventions[0].set.value", request => request.Interventions.Add(Set(null!)) },
+        { "interventions[0].set.value", request => request.Interventions.Add(new Intervention { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = new TensorSource() } }) },
         { "interventions[0].set.value", request => request.Interventions.Add(Set(HostTensor.FromFloats("", [1, 2], 2).ToMessage())) },
-        { "interventions[0].set.value.data", request => request.Interventions.Add(Set(new Tensor { DataType = DataType.Fp32, Shape = { 2 }, Data = ByteString.CopyFrom(new byte[7]) })) },
-        { "interventions[0].set.value.data_type", request => request.Interventions.Add(Set(new Tensor { Shape = { 1 }, Data = ByteString.CopyFrom(new byte[4]) })) },
+        { "interventions[0].set.value.inline.data", request => request.Interventions.Add(Set(new Tensor { DataType = DataType.Fp32, Shape = { 2 }, Data = ByteString.CopyFrom(new byte[7]) })) },
+        { "interventions[0].set.value.inline.data_type", request => request.Interventions.Add(Set(new Tensor { Shape = { 1 }, Data = ByteString.CopyFrom(new byte[4]) })) },
         { "interventions[0].patch.source_row", request => request.Interventions.Add(new Intervention { Selector = new Selector { Hook = "hook_embed" }, Patch = new PatchOperation { SourceRow = 2 } }) },
         { "data_type", request => request.DataType = DataType.Int32 },
         { "encoding", request => (request.DataType, request.Encoding) = (DataType.Fp16, Encoding.Sparse) },
@@ -44,7 +44,7 @@ public sealed class RequestErrorTests(HostedLab lab) : IClassFixture<HostedLab>
             }
         },
         { "logits", request => request.Logits = (LogitsMode)9 },
-        { "max_bytes", request => request.MaxBytes = -1 },
+        { "budget.max_bytes", request => request.Budget = new Budget { MaxBytes = -1 } },
     };
 
     [Theory]
@@ -91,13 +91,13 @@ public sealed class RequestErrorTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         RunRequest request = Request([1, 2, 3, 4]);
         request.Captures.Add(new Selector { Hook = "hook_embed" });
-        request.MaxBytes = (4 * 32 * 4) - 1;
+        request.Budget = new Budget { MaxBytes = (4 * 32 * 4) - 1 };
 
         RpcException e = await ErrorOf(() => lab.RunAsync(request));
 
         e.StatusCode.ShouldBe(StatusCode.ResourceExhausted);
         e.Reason().ShouldBe("BYTE_BUDGET_EXCEEDED");
-        request.MaxBytes++;
+        request.Budget.MaxBytes++;
         (await lab.RunAsync(request)).Tensors.Count.ShouldBe(1);
     }
 

@@ -31,7 +31,7 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         request.Captures.Add(new Selector { Hook = "0.attn.q", Positions = { -1 }, Heads = { 1 } });
         request.Logits = LogitsMode.All;
 
-        (RunSummary summary, List<HostTensor> tensors) = await lab.RunAsync(request);
+        (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
         using Gpt gpt = NewGpt();
         using var scope = NewDisposeScope();
@@ -49,9 +49,9 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
             own.narrow(0, Rows[row].Length, 4 - Rows[row].Length).count_nonzero().item<long>().ShouldBe(0);
         }
 
-        summary.TensorCount.ShouldBe(4);
-        summary.Tokens.Select(row => row.Ids.ToArray()).ShouldBe(Rows);
-        summary.ModelDigest.ShouldBe((await lab.Store.GetAsync(ModelName, TestContext.Current.CancellationToken)).Digest);
+        started.Tensors.Count.ShouldBe(4);
+        started.Rows.Select(row => row.Ids.ToArray()).ShouldBe(Rows);
+        started.ModelDigest.ShouldBe((await lab.Store.GetAsync(ModelName, TestContext.Current.CancellationToken)).Digest);
     }
 
     [Fact]
@@ -78,9 +78,9 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         RunRequest request = new() { Model = ModelName, Input = new Input { Texts = new Texts { Texts_ = { "the cat", "mat" } } } };
 
-        (RunSummary summary, List<HostTensor> tensors) = await lab.RunAsync(request);
+        (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
-        summary.Tokens.Select(row => row.Ids.ToArray()).ShouldBe([Tokenizer.Encode("the cat"), Tokenizer.Encode("mat")]);
+        started.Rows.Select(row => row.Ids.ToArray()).ShouldBe([Tokenizer.Encode("the cat"), Tokenizer.Encode("mat")]);
         tensors.ShouldBeEmpty();
     }
 
@@ -92,15 +92,15 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         request.Interventions.Add(new Proto.Intervention
         {
             Selector = new Selector { Hook = "blocks.1.hook_resid_post", Rows = { 0 } },
-            Set = new SetOperation { Value = HostTensor.FromFloats("", [2.5f]).ToMessage() },
+            Set = new SetOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", [2.5f]).ToMessage() } },
         });
         request.Captures.Add(new Selector { Hook = "blocks.1.hook_resid_post" });
         request.Captures.Add(new Selector { Hook = "blocks.0.hook_mlp_out" });
 
-        (RunSummary summary, List<HostTensor> tensors) = await lab.RunAsync(request);
+        (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
         summary.FireCounts.ShouldBe([2, 1]);
-        summary.InterventionHashes.ShouldBe(request.Interventions.Select(one => Convert.ToHexStringLower(SHA256.HashData(one.ToByteArray()))));
+        started.InterventionHashes.ShouldBe(request.Interventions.Select(one => Convert.ToHexStringLower(SHA256.HashData(one.ToByteArray()))));
         tensors[0].Floats.ToArray().ShouldAllBe(x => x == 0);
         tensors[1].Floats[..(4 * 32)].ToArray().ShouldAllBe(x => x == 2.5f);
         tensors[1].Floats[(4 * 32)].ShouldNotBe(2.5f);
@@ -120,13 +120,13 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         request.DataType = type;
 
         PlanResponse plan = await lab.Client.PlanAsync(new PlanRequest { Run = request }, cancellationToken: TestContext.Current.CancellationToken);
-        (RunSummary summary, List<HostTensor> tensors) = await lab.RunAsync(request);
+        (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
         plan.Tensors.Select(tensor => tensor.Name).ShouldBe(tensors.Select(tensor => tensor.Name));
         plan.Tensors.Select(tensor => tensor.Shape.ToArray()).ShouldBe(tensors.Select(tensor => tensor.Shape));
         plan.Tensors.Select(tensor => tensor.SizeBytes).ShouldBe(tensors.Select(tensor => (long)tensor.Data.Length));
         plan.TotalBytes.ShouldBe(tensors.Sum(tensor => (long)tensor.Data.Length));
-        summary.TensorCount.ShouldBe(tensors.Count);
+        started.Tensors.ShouldBe(plan.Tensors);
         plan.Unmatched.ShouldBeEmpty();
     }
 

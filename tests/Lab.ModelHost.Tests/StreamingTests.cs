@@ -41,11 +41,11 @@ public sealed class StreamingTests : IAsyncLifetime
         using AsyncServerStreamingCall<RunResponse> slow = _lab.Client.Run(LargeRequest(), cancellationToken: TestContext.Current.CancellationToken);
         (await slow.ResponseStream.MoveNext(TestContext.Current.CancellationToken)).ShouldBeTrue();
 
-        (await _lab.RunAsync(Request([1, 2]))).Summary.TensorCount.ShouldBe(0);
+        (await _lab.RunAsync(Request([1, 2]))).Tensors.ShouldBeEmpty();
         await _lab.Client.UnloadModelAsync(new UnloadModelRequest { Name = ModelName }, cancellationToken: TestContext.Current.CancellationToken);
         Limits.HeldBytes.ShouldBe(7L * 256 * 64 * 32 * 4);
 
-        List<HostTensor> tensors = await ReadTensorsAsync(slow.ResponseStream);
+        List<HostTensor> tensors = (await ReadTensorsAsync(slow.ResponseStream)).Tensors;
         tensors.Count.ShouldBe(7);
         tensors.Sum(tensor => tensor.Data.Length).ShouldBe(7 * 256 * 64 * 32 * 4);
         Limits.HeldBytes.ShouldBe(0);
@@ -105,7 +105,7 @@ public sealed class StreamingTests : IAsyncLifetime
         e.GetRpcStatus()!.GetDetail<RetryInfo>().ShouldNotBeNull();
         release.Set();
         await Task.WhenAll(blocking, waiting);
-        (await _lab.RunAsync(Request([1]))).Summary.TensorCount.ShouldBe(0);
+        (await _lab.RunAsync(Request([1]))).Tensors.ShouldBeEmpty();
     }
 
     [Fact]
@@ -125,7 +125,7 @@ public sealed class StreamingTests : IAsyncLifetime
         e.StatusCode.ShouldBe(StatusCode.DeadlineExceeded);
         release.Set();
         await blocking;
-        (await _lab.RunAsync(Request([1]))).Summary.TensorCount.ShouldBe(0);
+        (await _lab.RunAsync(Request([1]))).Tensors.ShouldBeEmpty();
     }
 
     [Fact]

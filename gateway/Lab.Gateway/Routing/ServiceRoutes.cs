@@ -19,6 +19,12 @@ internal sealed class ServiceRoutes(IHttpForwarder forwarder, IHostApplicationLi
         ["CircuitAnalysis"] = "lab.circuit_analysis.v1",
     };
 
+    /// <summary>Services of other standards, by part.</summary>
+    private static readonly IReadOnlyDictionary<string, string> Standards = new Dictionary<string, string>
+    {
+        ["ModelHost"] = "inference.GRPCInferenceService",
+    };
+
     private static readonly ForwarderRequestConfig Request = new()
     {
         // gRPC without TLS: HTTP/2 from the first byte.
@@ -37,6 +43,9 @@ internal sealed class ServiceRoutes(IHttpForwarder forwarder, IHostApplicationLi
         foreach ((string part, string package) in Packages)
             if (options.Services.TryGetValue(part, out string? address))
                 app.Map($"/{package}.{{service}}/{{method}}", context => routes.ForwardAsync(context, part, address));
+        foreach ((string part, string service) in Standards)
+            if (options.Services.TryGetValue(part, out string? address))
+                app.Map($"/{service}/{{method}}", context => routes.ForwardAsync(context, part, address));
     }
 
     public void Dispose() => _client.Dispose();

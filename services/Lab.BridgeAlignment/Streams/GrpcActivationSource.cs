@@ -46,7 +46,7 @@ internal sealed class GrpcActivationSource(ModelHostService.ModelHostServiceClie
             request.Interventions.Add(new Intervention
             {
                 Selector = new Selector { Hook = replacement.Name },
-                Set = new SetOperation { Value = replacement.ToMessage() },
+                Set = new SetOperation { Value = new TensorSource { Inline = replacement.ToMessage() } },
             });
         }
 

@@ -14,6 +14,13 @@ internal static class GenerationMapping
     /// <summary>What a request asks for, all but its interventions checked against the model.</summary>
     public static GenerationOrder ToOrder(this GenerateRequest request, ResidentModel model)
     {
+        Unsupported.Require(request.TopP is 0 or 1, "top_p");
+        Unsupported.Require(request.StopTexts.Count == 0, "stop_texts");
+        Unsupported.Require(request.TopLogprobs == 0, "top_logprobs");
+        Unsupported.Require(request.Captures.Count == 0, "captures");
+        Unsupported.Require(request.WeightEdits.Count == 0, "weight_edits");
+        Unsupported.Require(request.Budget is null, "budget");
+        Unsupported.Require(request.Priority is Priority.Unspecified or Priority.Normal, "priority");
         if (request.MaxNewTokens < 0) throw new InvalidRequestException("max_new_tokens", "It must not be negative.");
         if (!float.IsFinite(request.Temperature) || request.Temperature < 0) throw new InvalidRequestException("temperature", "It must be finite and not negative.");
         if (request.TopK < 0) throw new InvalidRequestException("top_k", "It must not be negative.");
@@ -38,5 +45,5 @@ internal static class GenerationMapping
     }
 
     public static GenerateResponse ToResponse(this GeneratedToken token, ResidentModel model) =>
-        new() { Step = token.Step, Token = token.Id, Text = model.TextOf(token.Id), Logprob = token.LogProbability };
+        new() { Token = new SampledToken { Step = token.Step, Id = token.Id, Text = model.TextOf(token.Id), Logprob = token.LogProbability } };
 }

@@ -11,10 +11,11 @@ internal static class InputMapping
     /// <summary>The batch that an input stands for, checked against the model.</summary>
     public static TokenBatch ToBatch(this Input? input, ResidentModel model, string field)
     {
+        Unsupported.Require(input?.Bos is null or BosPolicy.Unspecified or BosPolicy.Never, $"{field}.bos");
         switch (input?.InputCase)
         {
             case Input.InputOneofCase.Tokens:
-                return new TokenBatch(model.Config, [.. input.Tokens.Rows.Select(row => row.Ids.ToArray())], $"{field}.tokens.rows");
+                return new TokenBatch(model.Config, [.. input.Tokens.Rows.Select((row, i) => Unpadded(row, $"{field}.tokens.rows[{i}]"))], $"{field}.tokens.rows");
             case Input.InputOneofCase.Texts:
                 string texts = $"{field}.texts.texts";
                 for (int i = 0; i < input.Texts.Texts_.Count; i++)
@@ -28,8 +29,30 @@ internal static class InputMapping
         }
     }
 
+    /// <summary>The rows as they run.</summary>
+    public static IEnumerable<TokenizedRow> ToRows(this TokenBatch batch) => batch.Rows.Select(ids => new TokenizedRow { Ids = { ids } });
+
     /// <summary>A token as text; the replacement character for a part of a character, and for a token that the tokenizer does not know.</summary>
     public static string TextOf(this ResidentModel model, int token) => token < model.Tokenizer.VocabSize ? model.Tokenizer.Decode([token]) : "\uFFFD";
+
+    private static int[] Unpadded(TokenRow row, string field)
+    {
+        if (row.AttentionMask.Count == 0) return [.. row.Ids];
+        if (row.AttentionMask.Count != row.Ids.Count)
+        {
+            throw new InvalidRequestException($"{field}.attention_mask", $"It has {row.AttentionMask.Count} values for {row.Ids.Count} tokens.");
+        }
+
+        bool[] mask = [.. row.AttentionMask];
+        int first = Array.IndexOf(mask, true), last = Array.LastIndexOf(mask, true);
+        if (first < 0) return [];
+        if (mask.AsSpan(first..(last + 1)).Contains(false) || (first > 0 && last < mask.Length - 1))
+        {
+            throw new InvalidRequestException($"{field}.attention_mask", "Padding may be on one side of the row only.");
+        }
+
+        return [.. row.Ids.Skip(first).Take(last + 1 - first)];
+    }
 
     /// <summary>Tokens as text.</summary>
     public static string ToText(this ResidentModel model, IReadOnlyList<int> ids, string field)

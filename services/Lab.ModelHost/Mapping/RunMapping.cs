@@ -1,4 +1,3 @@
-using Google.Protobuf.Collections;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.Models.Interventions;
@@ -15,7 +14,13 @@ internal static class RunMapping
     /// <summary>What a request asks for, all but its selectors and values checked against the model.</summary>
     public static RunOrder ToOrder(this RunRequest request, ResidentModel model, string prefix = "")
     {
-        if (request.MaxBytes < 0) throw new InvalidRequestException($"{prefix}max_bytes", "It must not be negative.");
+        Budget budget = request.Budget ?? new Budget();
+        if (budget.MaxBytes < 0) throw new InvalidRequestException($"{prefix}budget.max_bytes", "It must not be negative.");
+        Unsupported.Require(budget.MaxTokens == 0, $"{prefix}budget.max_tokens");
+        Unsupported.Require(budget.MaxTimeMs == 0, $"{prefix}budget.max_time_ms");
+        Unsupported.Require(request.Priority is Priority.Unspecified or Priority.Normal, $"{prefix}priority");
+        Unsupported.Require(request.WeightEdits.Count == 0, $"{prefix}weight_edits");
+        Unsupported.Require(request.Input?.PaddingSide is null or PaddingSide.Unspecified or PaddingSide.Right, $"{prefix}input.padding_side");
         LogitsSelection logits = request.Logits switch
         {
             LogitsMode.Unspecified or LogitsMode.None => LogitsSelection.None,
@@ -36,7 +41,7 @@ internal static class RunMapping
             request.Interventions.ToCore($"{prefix}interventions"),
             logits,
             type,
-            request.MaxBytes,
+            budget.MaxBytes,
             prefix);
     }
 
@@ -65,15 +70,25 @@ internal static class RunMapping
         return encoding;
     }
 
-    public static RunSummary ToSummary(this PassResult result, ResidentModel model, RunOrder order, RepeatedField<Protos.ModelHost.V1.Intervention> interventions) => new()
+    /// <summary>What is told before the tensors.</summary>
+    public static RunStarted ToStarted(this RunPlan plan, ResidentModel model, RunRequest request) => new()
     {
         ModelDigest = model.Digest,
-        Tokens = { order.Batch.Rows.Select(ids => new TokenRow { Ids = { ids } }) },
-        TensorCount = result.Tensors.Count,
+        Rows = { plan.Order.Batch.ToRows() },
+        PaddingSide = PaddingSide.Right,
+        Tensors = { plan.Tensors.Select(ToMessage) },
+        InterventionHashes = { request.Interventions.Select(intervention => intervention.Hash()) },
+        WeightEditHashes = { request.WeightEdits.Select(edit => edit.Hash()) },
+        ModelDataType = DataType.Fp32,
+    };
+
+    /// <summary>What is told after the tensors.</summary>
+    public static RunSummary ToSummary(this PassResult result) => new()
+    {
         FireCounts = { result.FireCounts },
-        InterventionHashes = { interventions.Select(intervention => intervention.Hash()) },
         QueueMs = result.QueueTime.TotalMilliseconds,
         ComputeMs = result.ComputeTime.TotalMilliseconds,
+        BatchedRequests = 1,
     };
 
     public static PlanResponse ToResponse(this RunPlan plan, ResidentModel model, IEnumerable<string> unmatched)
@@ -81,10 +96,13 @@ internal static class RunMapping
         TokenBatch batch = plan.Order.Batch;
         return new PlanResponse
         {
-            Tensors = { plan.Tensors.Select(tensor => new PlannedTensor { Name = tensor.Name, Shape = { tensor.Shape }, SizeBytes = tensor.SizeBytes }) },
+            Tensors = { plan.Tensors.Select(ToMessage) },
             TotalBytes = plan.TotalBytes,
             Flops = PassCost.Flops(model.Config, batch.Count, batch.Length),
             Unmatched = { unmatched },
+            Rows = { batch.ToRows() },
         };
     }
+
+    private static PlannedTensor ToMessage(SentTensor tensor) => new() { Name = tensor.Name, Shape = { tensor.Shape }, SizeBytes = tensor.SizeBytes };
 }

@@ -82,7 +82,8 @@ internal sealed class StreamBenchmark : IBenchmark
         TensorFrameReader reader = new();
         await foreach (RunResponse response in call.ResponseStream.ReadAllAsync(ct))
         {
-            if (response.Summary is not null) (summary, wait) = (response.Summary, watch.Elapsed.TotalMilliseconds);
+            if (response.Started is not null) wait = watch.Elapsed.TotalMilliseconds;
+            else if (response.Summary is not null) summary = response.Summary;
             else if (reader.Accept(response.Frame) is { } tensor) bytes += tensor.Data.Length;
         }
 

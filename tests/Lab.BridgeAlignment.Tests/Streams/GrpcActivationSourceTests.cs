@@ -104,7 +104,7 @@ public sealed class GrpcActivationSourceTests : IAsyncLifetime
         Intervention intervention = request.Interventions.ShouldHaveSingleItem();
         intervention.Selector.Hook.ShouldBe("blocks.1.hook_resid_mid");
         intervention.Selector.Rows.ShouldBeEmpty();
-        intervention.Set.Value.ToHost("value").ShouldBe(replacement);
+        intervention.Set.Value.Inline.ToHost("value").ShouldBe(replacement);
     }
 
     [Fact]

@@ -43,8 +43,9 @@ internal sealed class ScriptedModelHost : ModelHostService.ModelHostServiceBase,
         Requests.Add(request);
         RunResponse[] messages =
         [
-            new RunResponse { Summary = new RunSummary() },
+            new RunResponse { Started = new RunStarted() },
             .. Tensors.SelectMany(tensor => TensorFrames.Encode(tensor)).Select(frame => new RunResponse { Frame = frame }),
+            new RunResponse { Summary = new RunSummary() },
         ];
         bool fails = Failures.TryDequeue(out Exception? failure);
         foreach (RunResponse message in fails ? messages[..(messages.Length / 2)] : messages) await responseStream.WriteAsync(message, context.CancellationToken);

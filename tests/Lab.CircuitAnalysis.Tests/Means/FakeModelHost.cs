@@ -35,12 +35,14 @@ internal sealed class FakeModelHost(Func<Gpt> load) : ModelHostService.ModelHost
         if (Refusals-- > 0) throw new RpcException(new Status(StatusCode.FailedPrecondition, "not resident"));
         bool breaksOff = Breaks-- > 0;
         Rows += request.Input.Tokens.Rows.Count;
-        await responseStream.WriteAsync(new RunResponse { Summary = new RunSummary { TensorCount = request.Captures.Count } }, context.CancellationToken);
+        await responseStream.WriteAsync(new RunResponse { Started = new RunStarted() }, context.CancellationToken);
         foreach (HostTensor tensor in Capture(request))
         {
             foreach (var frame in TensorFrames.Encode(tensor)) await responseStream.WriteAsync(new RunResponse { Frame = frame }, context.CancellationToken);
             if (breaksOff) throw new RpcException(new Status(StatusCode.Unavailable, "gone"));
         }
+
+        await responseStream.WriteAsync(new RunResponse { Summary = new RunSummary() }, context.CancellationToken);
     }
 
     private IReadOnlyList<HostTensor> Capture(RunRequest request)

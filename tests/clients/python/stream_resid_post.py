@@ -3,8 +3,10 @@ import sys
 
 import grpc
 import numpy as np
-from lab.model_host.v1 import model_host_service_pb2 as pb
+from lab.model_host.v1 import input_pb2 as inputs
 from lab.model_host.v1 import model_host_service_pb2_grpc as rpc
+from lab.model_host.v1 import model_pb2 as models
+from lab.model_host.v1 import run_pb2 as runs
 from lab.tensor.v1 import tensor_pb2 as tensors
 
 DTYPES = {tensors.DATA_TYPE_FP32: np.float32, tensors.DATA_TYPE_FP16: np.float16, tensors.DATA_TYPE_FP64: np.float64}
@@ -27,12 +29,12 @@ def read_tensors(frames):
 
 gateway, model, output, *prompts = sys.argv[1:]
 host = rpc.ModelHostServiceStub(grpc.insecure_channel(gateway, [("grpc.max_receive_message_length", 16 << 20)]))
-host.LoadModel(pb.LoadModelRequest(name=model), timeout=60)
-request = pb.RunRequest(model=model, input=pb.Input(texts=pb.Texts(texts=prompts)), captures=[{"hook": "blocks.*.hook_resid_post"}])
+host.LoadModel(models.LoadModelRequest(name=model), timeout=60)
+request = runs.RunRequest(model=model, input=inputs.Input(texts=inputs.Texts(texts=prompts)), captures=[{"hook": "blocks.*.hook_resid_post"}])
 responses = host.Run(request, timeout=60)
-summary = next(responses).summary
-arrays = dict(read_tensors(response.frame for response in responses))
-assert len(arrays) == summary.tensor_count, f"{len(arrays)} of {summary.tensor_count} tensors"
+planned = [tensor.name for tensor in next(responses).started.tensors]
+arrays = dict(read_tensors(response.frame for response in responses if response.WhichOneof("response") == "frame"))
+assert list(arrays) == planned, f"{list(arrays)} instead of {planned}"
 np.savez(output, **arrays)
 for name, array in arrays.items():
     print(name, array.shape, f"{array.mean():.6f}")

@@ -1,0 +1,36 @@
+using Grpc.Core;
+using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Passes;
+using Lab.ModelHost.Residents;
+using Lab.Protos.ModelHost.V1;
+using Lab.Protos.Tensor.V1;
+using Lab.ServiceDefaults.Errors;
+
+namespace Lab.ModelHost;
+
+/// <summary>Runs and plans.</summary>
+internal sealed partial class ModelHostEndpoint
+{
+    public override async Task<PlanResponse> Plan(PlanRequest request, ServerCallContext context)
+    {
+        RunRequest run = request.Run ?? throw new InvalidRequestException("run", "A run is required.");
+        using ModelLease lease = await registry.LeaseAsync(run.Model, "run.model", context.CancellationToken);
+        List<string> unmatched = [];
+        RunPlan plan = RunPlan.Of(lease.Model.Hooks, lease.Model.Config, run.ToOrder(lease.Model, "run."), unmatched);
+        return plan.ToResponse(lease.Model, unmatched);
+    }
+
+    public override async Task Run(RunRequest request, IServerStreamWriter<RunResponse> responseStream, ServerCallContext context)
+    {
+        using ModelLease lease = await registry.LeaseAsync(request.Model, "model", context.CancellationToken);
+        ResidentModel model = lease.Model;
+        RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model));
+        Encoding encoding = request.CaptureEncoding(plan);
+        using IDisposable memory = limits.Admit(model.Config, plan);
+        PassResult result = await runner.RunAsync(model, plan, context.CancellationToken);
+        PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
+        // The pass is over: a slow reader must not keep the model.
+        lease.Dispose();
+        await RunStream.WriteAsync(responseStream, plan.ToStarted(model, request), result, encoding, context.CancellationToken);
+    }
+}
