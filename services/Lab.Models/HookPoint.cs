@@ -26,6 +26,21 @@ public enum HookDimension
 
     /// <summary>MLP neurons.</summary>
     DMlp,
+
+    /// <summary>What sublayers read: the residual stream, and concatenated position channels.</summary>
+    DRead,
+
+    /// <summary>Channels of concatenated positions.</summary>
+    DPos,
+
+    /// <summary>Tokens of the vocabulary.</summary>
+    DVocab,
+
+    /// <summary>A single number: a norm's scale.</summary>
+    One,
+
+    /// <summary>Heads of keys and values; hooks list it as <see cref="Head"/>, with its own size.</summary>
+    KeyValueHead,
 }
 
 /// <summary>A place in a model where activations can be read and changed.</summary>
@@ -39,4 +54,13 @@ public sealed record HookPoint(string Name, int Layer, IReadOnlyList<HookDimensi
 {
     /// <summary>The size of the last dimension, or -1 if the input decides it.</summary>
     public long Channels => Shape[^1];
+
+    /// <summary>
+    /// Whether it is computed only when it is asked for, and large: attention scores and probabilities grow with the square of the
+    /// length, others are the residual stream once for every head. A glob matches it only by its own last part.
+    /// </summary>
+    public bool IsOnRequest { get; init; }
+
+    /// <summary>Whether its heads are those of keys and values, each shared by several query heads.</summary>
+    public bool HasSharedHeads { get; init; }
 }

@@ -15,7 +15,7 @@ internal static class PlantedModel
 
     private const int Type = 0, Constant = 1, IsOpener = 2, Noise = 3, Result = 4, Waste = 5, Width = 8;
 
-    public static readonly GptConfig Config = new()
+    public static readonly TransformerConfig Config = new()
     {
         NLayers = 1,
         DModel = Width,
@@ -32,7 +32,7 @@ internal static class PlantedModel
         $"blocks.0.attn.hook_read:{Type}", $"blocks.0.attn.hook_read:{IsOpener}", "blocks.0.attn.hook_k:0", "blocks.0.attn.hook_v:0", $"blocks.0.hook_attn_out:{Result}",
     ];
 
-    public static Gpt Create() => new(Config, new GptWeights(Config, (name, shape) =>
+    public static Transformer Create() => new(Config, new TransformerWeights(Config, (name, shape) =>
     {
         using var scope = NewDisposeScope();
         Tensor weight = name.Contains(".ln_", StringComparison.Ordinal) ? ones(shape) : zeros(shape);
@@ -91,7 +91,7 @@ internal static class PlantedModel
     }
 
     /// <summary>The nodes' means over rows of random tokens.</summary>
-    public static float[] Means(Gpt model)
+    public static float[] Means(Transformer model)
     {
         using var scope = NewDisposeScope();
         using Generator generator = new(5);

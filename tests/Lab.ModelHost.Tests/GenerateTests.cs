@@ -31,7 +31,7 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         List<SampledToken> generated = await GenerateAsync(NewRequest(1, 2, 3));
 
-        using Gpt gpt = NewGpt();
+        using Transformer gpt = NewModel();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         List<int> tokens = [1, 2, 3];
@@ -79,14 +79,14 @@ public sealed class GenerateTests(HostedLab lab) : IClassFixture<HostedLab>
     [Fact]
     public async Task Generate_UnembeddingSteeredToAToken_GivesThatToken()
     {
-        using Gpt gpt = NewGpt();
-        float[] direction = gpt.Weights.Unembedding[42].ToHost("").Floats.ToArray();
+        using Transformer gpt = NewModel();
+        float[] direction = gpt.Weights.Unembedding.Value[42].ToHost("").Floats.ToArray();
         GenerateRequest request = NewRequest(1, 2, 3);
         request.MaxNewTokens = 4;
         request.Interventions.Add(new Proto.Intervention
         {
             Selector = new Selector { Hook = "ln_final.hook_normalized", Positions = { -1 } },
-            Add = new AddOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", [.. direction.Zip(gpt.Weights.LnFinal.ToHost("").Floats.ToArray(), (d, gain) => d / gain)], 32).ToMessage() }, Coefficient = 1000 },
+            Add = new AddOperation { Value = new TensorSource { Inline = HostTensor.FromFloats("", [.. direction.Zip(gpt.Weights.LnFinal.Gain.Value.ToHost("").Floats.ToArray(), (d, gain) => d / gain)], 32).ToMessage() }, Coefficient = 1000 },
         });
 
         (await GenerateAsync(request)).ShouldAllBe(token => token.Id == 42);

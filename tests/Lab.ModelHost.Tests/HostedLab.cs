@@ -17,7 +17,7 @@ public sealed class HostedLab : IAsyncLifetime
 
     public static readonly LabTokenizer Tokenizer = BpeTrainer.Train(["the cat sat on the mat, the cat sat"], 264, CancellationToken.None);
 
-    public static readonly GptConfig Config = new()
+    public static readonly TransformerConfig Config = new()
     {
         NLayers = 2,
         DModel = 32,
@@ -26,7 +26,7 @@ public sealed class HostedLab : IAsyncLifetime
         DMlp = 48,
         DVocab = Tokenizer.VocabSize,
         NCtx = 64,
-        PositionEmbedding = true,
+        Positions = PositionKind.Learned,
         ActivationFraction = 0.5,
     };
 
@@ -42,20 +42,20 @@ public sealed class HostedLab : IAsyncLifetime
     public ModelHostService.ModelHostServiceClient Client => new(Host.Channel);
 
     /// <summary>The weights of the stored model.</summary>
-    internal static Gpt NewGpt(ulong seed = 3)
+    internal static Transformer NewModel(ulong seed = 3)
     {
         using Generator generator = new(seed);
-        return new Gpt(Config, new GptWeights(Config, (_, shape) => randn(shape, generator: generator).mul_(0.3)));
+        return new Transformer(Config, new TransformerWeights(Config, (_, shape) => randn(shape, generator: generator).mul_(0.3)));
     }
 
-    public static async Task<StoredArtifact> StoreAsync(ArtifactStore store, string name, Gpt gpt)
+    public static async Task<StoredArtifact> StoreAsync(ArtifactStore store, string name, Transformer gpt)
     {
         StoredArtifact artifact = await store.PutAsync(
             "model",
             new ArtifactProvenance("tests", new Dictionary<string, string>(), [], null),
             (folder, _) =>
             {
-                GptCheckpoint.Save(gpt, folder);
+                TransformerCheckpoint.Save(gpt, folder);
                 Tokenizer.Save(folder);
                 return Task.CompletedTask;
             },
@@ -66,7 +66,7 @@ public sealed class HostedLab : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        using Gpt gpt = NewGpt();
+        using Transformer gpt = NewModel();
         await StoreAsync(Store, ModelName, gpt);
         await StartAsync();
         await Client.LoadModelAsync(new LoadModelRequest { Name = ModelName });

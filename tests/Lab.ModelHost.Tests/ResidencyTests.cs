@@ -40,7 +40,7 @@ public sealed class ResidencyTests : IAsyncLifetime
     {
         Model model = await _lab.Client.GetModelAsync(new GetModelRequest { Name = ModelName }, cancellationToken: TestContext.Current.CancellationToken);
 
-        using Gpt gpt = NewGpt();
+        using Transformer gpt = NewModel();
         model.Digest.ShouldBe((await _lab.Store.GetAsync(ModelName, TestContext.Current.CancellationToken)).Digest);
         model.NCtx.ShouldBe(64);
         model.ParameterCount.ShouldBe(gpt.Weights.All.Sum(parameter => parameter.Value.numel()));
@@ -59,7 +59,7 @@ public sealed class ResidencyTests : IAsyncLifetime
     [Fact]
     public async Task LoadModel_NameThatPointsElsewhereByNow_GetsTheNewWeights()
     {
-        using Gpt other = NewGpt(seed: 4);
+        using Transformer other = NewModel(seed: 4);
         StoredArtifact artifact = await StoreAsync(_lab.Store, ModelName, other);
 
         (await LoadAsync(ModelName)).Digest.ShouldBe(artifact.Digest);

@@ -17,7 +17,7 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
 
     private static HostTensor LocalLogits(int[][] rows)
     {
-        using Gpt gpt = NewGpt();
+        using Transformer gpt = NewModel();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         return gpt.Forward(new TokenBatch(Config, rows).ToTensor(CPU)).ToHost("logits");
@@ -33,7 +33,7 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
 
         (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
-        using Gpt gpt = NewGpt();
+        using Transformer gpt = NewModel();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         ForwardPlan plan = ForwardPlan.Resolve(

@@ -12,7 +12,7 @@ public sealed class HookCatalogTests : IDisposable
 
     private readonly SmallModel _model = new();
 
-    private HookCatalog Hooks => _model.Gpt.Hooks;
+    private HookCatalog Hooks => _model.Transformer.Hooks;
 
     public void Dispose() => _model.Dispose();
 
@@ -20,39 +20,62 @@ public sealed class HookCatalogTests : IDisposable
     public void All_TwoLayers_HasTheseNamesAndAliases() =>
         Hooks.All.Select(hook => string.Join(" = ", hook.Aliases.Prepend(hook.Name))).ShouldBe(
         [
-            "hook_embed",
-            "hook_pos_embed",
-            "blocks.0.hook_resid_pre = 0.resid_in",
-            "blocks.0.attn.hook_read = 0.attn.act_in",
-            "blocks.0.attn.hook_q = 0.attn.q",
-            "blocks.0.attn.hook_k = 0.attn.k",
-            "blocks.0.attn.hook_v = 0.attn.v",
+            "hook_embed = embed.hook_out = transformer.wte.output",
+            "hook_pos_embed = pos_embed.hook_out = transformer.wpe.output",
+            "blocks.0.hook_resid_pre = 0.resid_in = blocks.0.hook_in = transformer.h.0.input",
+            "blocks.0.hook_attn_in",
+            "blocks.0.hook_q_input",
+            "blocks.0.hook_k_input",
+            "blocks.0.hook_v_input",
+            "blocks.0.ln1.hook_scale",
+            "blocks.0.ln1.hook_normalized",
+            "blocks.0.attn.hook_read = 0.attn.act_in = transformer.h.0.attn.c_attn.input",
+            "blocks.0.attn.hook_q = 0.attn.q = blocks.0.attn.q.hook_out",
+            "blocks.0.attn.hook_k = 0.attn.k = blocks.0.attn.k.hook_out",
+            "blocks.0.attn.hook_v = 0.attn.v = blocks.0.attn.v.hook_out",
             "blocks.0.attn.hook_attn_scores",
-            "blocks.0.attn.hook_pattern",
-            "blocks.0.attn.hook_z = 0.attn.y",
-            "blocks.0.hook_attn_out = 0.attn.resid_delta",
-            "blocks.0.hook_resid_mid = 0.resid_mid",
-            "blocks.0.mlp.hook_read = 0.mlp.act_in",
-            "blocks.0.mlp.hook_pre",
-            "blocks.0.mlp.hook_post = 0.mlp.post_act",
-            "blocks.0.hook_mlp_out = 0.mlp.resid_delta",
-            "blocks.0.hook_resid_post",
-            "blocks.1.hook_resid_pre = 1.resid_in",
-            "blocks.1.attn.hook_read = 1.attn.act_in",
-            "blocks.1.attn.hook_q = 1.attn.q",
-            "blocks.1.attn.hook_k = 1.attn.k",
-            "blocks.1.attn.hook_v = 1.attn.v",
+            "blocks.0.attn.hook_pattern = transformer.h.0.attn.attn_dropout.input",
+            "blocks.0.attn.hook_z = 0.attn.y = blocks.0.attn.o.hook_in = transformer.h.0.attn.c_proj.input",
+            "blocks.0.attn.hook_result",
+            "blocks.0.hook_attn_out = 0.attn.resid_delta = blocks.0.attn.hook_out = transformer.h.0.attn.output",
+            "blocks.0.hook_resid_mid = 0.resid_mid = blocks.0.ln2.hook_in = transformer.h.0.ln_2.input",
+            "blocks.0.hook_mlp_in",
+            "blocks.0.ln2.hook_scale",
+            "blocks.0.ln2.hook_normalized",
+            "blocks.0.mlp.hook_read = 0.mlp.act_in = transformer.h.0.mlp.c_fc.input",
+            "blocks.0.mlp.hook_pre = transformer.h.0.mlp.c_fc.output",
+            "blocks.0.mlp.hook_post = 0.mlp.post_act = blocks.0.mlp.out.hook_in = transformer.h.0.mlp.c_proj.input",
+            "blocks.0.hook_mlp_out = 0.mlp.resid_delta = blocks.0.mlp.hook_out = transformer.h.0.mlp.output",
+            "blocks.0.hook_resid_post = blocks.0.hook_out = transformer.h.0.output",
+            "blocks.1.hook_resid_pre = 1.resid_in = blocks.1.hook_in = transformer.h.1.input",
+            "blocks.1.hook_attn_in",
+            "blocks.1.hook_q_input",
+            "blocks.1.hook_k_input",
+            "blocks.1.hook_v_input",
+            "blocks.1.ln1.hook_scale",
+            "blocks.1.ln1.hook_normalized",
+            "blocks.1.attn.hook_read = 1.attn.act_in = transformer.h.1.attn.c_attn.input",
+            "blocks.1.attn.hook_q = 1.attn.q = blocks.1.attn.q.hook_out",
+            "blocks.1.attn.hook_k = 1.attn.k = blocks.1.attn.k.hook_out",
+            "blocks.1.attn.hook_v = 1.attn.v = blocks.1.attn.v.hook_out",
             "blocks.1.attn.hook_attn_scores",
-            "blocks.1.attn.hook_pattern",
-            "blocks.1.attn.hook_z = 1.attn.y",
-            "blocks.1.hook_attn_out = 1.attn.resid_delta",
-            "blocks.1.hook_resid_mid = 1.resid_mid",
-            "blocks.1.mlp.hook_read = 1.mlp.act_in",
-            "blocks.1.mlp.hook_pre",
-            "blocks.1.mlp.hook_post = 1.mlp.post_act",
-            "blocks.1.hook_mlp_out = 1.mlp.resid_delta",
-            "blocks.1.hook_resid_post = final_resid",
+            "blocks.1.attn.hook_pattern = transformer.h.1.attn.attn_dropout.input",
+            "blocks.1.attn.hook_z = 1.attn.y = blocks.1.attn.o.hook_in = transformer.h.1.attn.c_proj.input",
+            "blocks.1.attn.hook_result",
+            "blocks.1.hook_attn_out = 1.attn.resid_delta = blocks.1.attn.hook_out = transformer.h.1.attn.output",
+            "blocks.1.hook_resid_mid = 1.resid_mid = blocks.1.ln2.hook_in = transformer.h.1.ln_2.input",
+            "blocks.1.hook_mlp_in",
+            "blocks.1.ln2.hook_scale",
+            "blocks.1.ln2.hook_normalized",
+            "blocks.1.mlp.hook_read = 1.mlp.act_in = transformer.h.1.mlp.c_fc.input",
+            "blocks.1.mlp.hook_pre = transformer.h.1.mlp.c_fc.output",
+            "blocks.1.mlp.hook_post = 1.mlp.post_act = blocks.1.mlp.out.hook_in = transformer.h.1.mlp.c_proj.input",
+            "blocks.1.hook_mlp_out = 1.mlp.resid_delta = blocks.1.mlp.hook_out = transformer.h.1.mlp.output",
+            "blocks.1.hook_resid_post = final_resid = blocks.1.hook_out = transformer.h.1.output",
+            "ln_final.hook_scale",
             "ln_final.hook_normalized",
+            "unembed.hook_in = transformer.ln_f.output = lm_head.input",
+            "unembed.hook_out",
         ]);
 
     [Fact]
@@ -72,7 +95,7 @@ public sealed class HookCatalogTests : IDisposable
         using var scope = NewDisposeScope();
         RecordingTap tap = new();
 
-        _model.Gpt.Forward(zeros([Rows, Length], ScalarType.Int64), tap);
+        _model.Transformer.Forward(zeros([Rows, Length], ScalarType.Int64), tap);
 
         tap.Tensors.Select(tensor => tensor.Name).ShouldBe(Hooks.All.Select(hook => hook.Name));
         Hooks.All.Select(hook => hook.Index).ShouldBe(Enumerable.Range(0, Hooks.All.Count));
@@ -82,10 +105,10 @@ public sealed class HookCatalogTests : IDisposable
     [Fact]
     public void All_ModelWithoutPositionEmbedding_HasNoHookForIt()
     {
-        using SmallModel model = new(SmallModel.Config with { PositionEmbedding = false });
+        using SmallModel model = new(SmallModel.Config with { Positions = PositionKind.None });
 
-        model.Gpt.Hooks.PosEmbed.ShouldBeNull();
-        model.Gpt.Hooks.All.Select(hook => hook.Name).ShouldBe(Hooks.All.Select(hook => hook.Name).Except(["hook_pos_embed"]));
+        model.Transformer.Hooks.PosEmbed.ShouldBeNull();
+        model.Transformer.Hooks.All.Select(hook => hook.Name).ShouldBe(Hooks.All.Select(hook => hook.Name).Except(["hook_pos_embed"]));
     }
 
     private static long[] ExpectedShape(HookPoint hook) =>

@@ -16,7 +16,7 @@ namespace Lab.BridgeAlignment.Runs;
 /// <param name="SparseConfig">The sparse model's architecture.</param>
 /// <param name="SequenceLength">Tokens of a sequence.</param>
 internal sealed record AlignmentInputs(
-    StoredArtifact Dense, StoredArtifact Sparse, StoredArtifact Corpus, GptConfig DenseConfig, GptConfig SparseConfig, int SequenceLength)
+    StoredArtifact Dense, StoredArtifact Sparse, StoredArtifact Corpus, TransformerConfig DenseConfig, TransformerConfig SparseConfig, int SequenceLength)
 {
     private const int DefaultSequenceLength = 128;
 
@@ -31,8 +31,8 @@ internal sealed record AlignmentInputs(
         StoredArtifact dense = await FindAsync(store, config.DenseModel, "model", "config.dense_model", ct);
         StoredArtifact sparse = await FindAsync(store, config.SparseModel, "model", "config.sparse_model", ct);
         StoredArtifact corpus = await FindAsync(store, config.Corpus, TokenCorpus.Kind, "config.corpus", ct);
-        GptConfig denseConfig = ReadConfig(dense), sparseConfig = ReadConfig(sparse);
-        GptConfig ReadConfig(StoredArtifact model) => GptCheckpoint.ReadConfig(store.GetPath(model, GptCheckpoint.ConfigFile));
+        TransformerConfig denseConfig = ReadConfig(dense), sparseConfig = ReadConfig(sparse);
+        TransformerConfig ReadConfig(StoredArtifact model) => TransformerCheckpoint.ReadConfig(store.GetPath(model, TransformerCheckpoint.ConfigFile));
 
         int context = Math.Min(denseConfig.NCtx, sparseConfig.NCtx);
         int length = config.SequenceLength > 0 ? config.SequenceLength : Math.Min(context, DefaultSequenceLength);

@@ -7,7 +7,7 @@ namespace Lab.CircuitAnalysis.Pruning;
 /// The whole of a pruning run that works on tensors: searches, bisection, clean-up, verification. Synchronous, for a worker's
 /// thread. Deterministic in its inputs, whether or not finished searches are found in the folder.
 /// </summary>
-internal sealed class CircuitPruner(Gpt model, float[] means, TaskPrompts prompts, PruningSettings settings, SearchFolder searches, IPruningProgress progress)
+internal sealed class CircuitPruner(Transformer model, float[] means, TaskPrompts prompts, PruningSettings settings, SearchFolder searches, IPruningProgress progress)
 {
     private const int ReportEvery = 10, ImportancePairs = 16;
 

@@ -1,6 +1,7 @@
 using Lab.Models;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using Transformer = Lab.Models.Transformer;
 
 namespace Lab.CircuitAnalysis.Pruning;
 
@@ -8,7 +9,7 @@ namespace Lab.CircuitAnalysis.Pruning;
 /// Learns one mask logit a node: the task loss plus a price for each kept node, by AdamW through the step function's
 /// stand-in gradient (Gao et al. 2025, A.5). The initial values are the paper's search centres.
 /// </summary>
-internal sealed class MaskSearch(Gpt model, NodeLayout layout, float[] means, IReadOnlyList<TaskPair> pairs, PruningSettings settings)
+internal sealed class MaskSearch(Transformer model, NodeLayout layout, float[] means, IReadOnlyList<TaskPair> pairs, PruningSettings settings)
 {
     private const double InitialLogit = 0.1, InitialNoise = 0.01, Beta1 = 0.9, Beta2 = 1 - 5e-2, WeightDecay = 1e-3, MaxGradientNorm = 1;
 

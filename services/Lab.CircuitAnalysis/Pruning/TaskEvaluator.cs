@@ -13,12 +13,12 @@ internal sealed class TaskEvaluator : IDisposable
 {
     private const int BatchRows = 128;
 
-    private readonly Gpt _model;
+    private readonly Transformer _model;
     private readonly NodeLayout _layout;
     private readonly List<PromptBatch> _batches = [];
     private readonly int _rows;
 
-    public TaskEvaluator(Gpt model, NodeLayout layout, IEnumerable<TaskPair> pairs)
+    public TaskEvaluator(Transformer model, NodeLayout layout, IEnumerable<TaskPair> pairs)
     {
         (_model, _layout) = (model, layout);
 

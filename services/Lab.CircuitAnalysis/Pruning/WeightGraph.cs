@@ -17,20 +17,20 @@ internal sealed class WeightGraph
     private readonly int _nodes;
 
     /// <summary>Copies the matrices to host memory.</summary>
-    public WeightGraph(Gpt model, NodeLayout layout)
+    public WeightGraph(Transformer model, NodeLayout layout)
     {
         _nodes = layout.Count;
         for (int layer = 0; layer < layout.Layers; layer++)
         {
             BlockWeights weights = model.Weights.Blocks[layer];
             NodeSite read = layout[layer, SiteKind.AttnRead];
-            float[] qkv = Host(weights.CAttn);                                                     // rows: q, k, v
+            float[] qkv = Host(weights.Attention.Qkv!.Weight.Value);                                                     // rows: q, k, v
             int block = qkv.Length / 3;
             foreach ((SiteKind kind, int part) in new[] { (SiteKind.Query, 0), (SiteKind.Key, 1), (SiteKind.Value, 2) })
                 _matrices.Add(new Matrix(read, layout[layer, kind], qkv.AsMemory(part * block, block)));
-            _matrices.Add(new Matrix(layout[layer, SiteKind.Value], layout[layer, SiteKind.AttnOut], Host(weights.CProj)));
-            _matrices.Add(new Matrix(layout[layer, SiteKind.MlpRead], layout[layer, SiteKind.MlpPost], Host(weights.CFc)));
-            _matrices.Add(new Matrix(layout[layer, SiteKind.MlpPost], layout[layer, SiteKind.MlpOut], Host(weights.MlpCProj)));
+            _matrices.Add(new Matrix(layout[layer, SiteKind.Value], layout[layer, SiteKind.AttnOut], Host(weights.Attention.Out.Weight.Value)));
+            _matrices.Add(new Matrix(layout[layer, SiteKind.MlpRead], layout[layer, SiteKind.MlpPost], Host(weights.Mlp.In.Weight.Value)));
+            _matrices.Add(new Matrix(layout[layer, SiteKind.MlpPost], layout[layer, SiteKind.MlpOut], Host(weights.Mlp.Out.Weight.Value)));
         }
 
         TotalEdges = CountEdges([.. Enumerable.Repeat(true, _nodes)]);

@@ -24,7 +24,7 @@ internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations mean
         PruningSettings settings = config.ToSettings();
         PruningInputs inputs = await PruningInputs.PinAsync(store, config, context.WorkFolder, ct);
         await using TensorWorker worker = new($"pruning {context.Run.Name}");
-        using Gpt model = await worker.RunAsync(_ => Load(inputs.Model), ct);
+        using Transformer model = await worker.RunAsync(_ => Load(inputs.Model), ct);
         float[] means = await MeansAsync(context, inputs, model, settings, ct);
         TaskPrompts prompts = Prompts(config.Task, inputs.Model, model.Config, settings);
         CircuitPruner pruner = new(model, means, prompts, settings, new SearchFolder(context.WorkFolder), new PruningProgress(context));
@@ -43,10 +43,10 @@ internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations mean
         });
     }
 
-    private Gpt Load(StoredArtifact model) =>
-        GptCheckpoint.Load(store.GetPath(model, GptCheckpoint.ConfigFile), store.GetPath(model, GptCheckpoint.WeightsFile), device.Device);
+    private Transformer Load(StoredArtifact model) =>
+        TransformerCheckpoint.Load(store.GetPath(model, TransformerCheckpoint.ConfigFile), store.GetPath(model, TransformerCheckpoint.WeightsFile), device.Device);
 
-    private async Task<float[]> MeansAsync(RunContext<PruningRun> context, PruningInputs inputs, Gpt model, PruningSettings settings, CancellationToken ct)
+    private async Task<float[]> MeansAsync(RunContext<PruningRun> context, PruningInputs inputs, Transformer model, PruningSettings settings, CancellationToken ct)
     {
         NodeLayout layout = new(model.Hooks);
         string path = Path.Combine(context.WorkFolder, MeansFile);
@@ -67,7 +67,7 @@ internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations mean
         return means;
     }
 
-    private TaskPrompts Prompts(string taskName, StoredArtifact model, GptConfig config, PruningSettings settings)
+    private TaskPrompts Prompts(string taskName, StoredArtifact model, TransformerConfig config, PruningSettings settings)
     {
         LabTokenizer tokenizer = LabTokenizer.Load(store.GetPath(model, "vocab.json"), store.GetPath(model, "merges.txt"));
         CircuitTask task = CircuitTask.Get(taskName);

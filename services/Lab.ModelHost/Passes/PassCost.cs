@@ -6,7 +6,7 @@ namespace Lab.ModelHost.Passes;
 internal static class PassCost
 {
     /// <summary>Multiply-adds of the matrix products times two, padding included.</summary>
-    public static long Flops(GptConfig config, int rows, int length)
+    public static long Flops(TransformerConfig config, int rows, int length)
     {
         long width = (long)config.NHeads * config.DHead, tokens = (long)rows * length;
         Int128 linear = ((Int128)4 * config.DModel * width) + ((Int128)2 * config.DModel * config.DMlp);
@@ -16,7 +16,7 @@ internal static class PassCost
     }
 
     /// <summary>Bytes of the largest tensor that the pass makes, attention scores being there or not.</summary>
-    public static long LargestTensorBytes(GptConfig config, int rows, int length, bool explicitAttention)
+    public static long LargestTensorBytes(TransformerConfig config, int rows, int length, bool explicitAttention)
     {
         Int128 tokens = (Int128)rows * length;
         Int128 perToken = Math.Max(Math.Max(config.DVocab, config.DMlp), Math.Max(config.DModel, 3L * config.NHeads * config.DHead));

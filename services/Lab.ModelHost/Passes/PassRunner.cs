@@ -51,7 +51,7 @@ internal sealed class PassRunner(TimeProvider time)
         TokenBatch batch = plan.Forward.Batch;
         InterventionTap interventions = new(plan.Forward.Interventions, batch.Lengths);
         CaptureTap captures = new(plan.Forward.Captures, plan.Order.DataType);
-        Tensor logits = model.Gpt.Forward(batch.ToTensor(model.Gpt.Device), new ForwardTap(interventions, captures, ct));
+        Tensor logits = model.Transformer.Forward(batch.ToTensor(model.Transformer.Device), new ForwardTap(interventions, captures, ct));
         ct.ThrowIfCancellationRequested();
         Queue<HostTensor> tensors = new(captures.Tensors);
         if (plan.Order.Logits != LogitsSelection.None)

@@ -19,7 +19,7 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     /// <summary>Takes the memory that a run's tensors need until they are sent.</summary>
     /// <returns>Gives it back when disposed.</returns>
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
-    public IDisposable Admit(GptConfig config, RunPlan plan)
+    public IDisposable Admit(TransformerConfig config, RunPlan plan)
     {
         long limit = plan.Order.MaxBytes > 0 ? Math.Min(plan.Order.MaxBytes, _options.MaxRequestBytes) : _options.MaxRequestBytes;
         if (plan.TotalBytes > limit)
@@ -38,7 +38,7 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     }
 
     /// <summary>Requires that a pass fits into memory.</summary>
-    public void RequireSize(GptConfig config, ForwardPlan plan)
+    public void RequireSize(TransformerConfig config, ForwardPlan plan)
     {
         bool explicitAttention = config.AttentionSink
             || plan.Captures.Concat(plan.Interventions.SelectMany(one => one.Selections)).Any(selection => selection.Hook.Dimensions.Contains(HookDimension.KeyPos));

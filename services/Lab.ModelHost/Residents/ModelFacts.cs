@@ -4,10 +4,10 @@ using static TorchSharp.torch;
 namespace Lab.ModelHost.Residents;
 
 /// <summary>What is known of a resident model without touching its tensors.</summary>
-internal sealed record ModelFacts(GptConfig Config, long ParameterCount, long NonzeroParameterCount, long SizeBytes, string Device)
+internal sealed record ModelFacts(TransformerConfig Config, long ParameterCount, long NonzeroParameterCount, long SizeBytes, string Device)
 {
     /// <summary>Measures a model, on its worker's thread.</summary>
-    public static ModelFacts Of(Gpt gpt)
+    public static ModelFacts Of(Transformer gpt)
     {
         using var scope = NewDisposeScope();
         IReadOnlyList<NamedParameter> parameters = gpt.Weights.All;

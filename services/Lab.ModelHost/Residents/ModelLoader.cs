@@ -19,14 +19,14 @@ internal sealed class ModelLoader(ArtifactStore store, IOptions<LabOptions> lab,
         await store.VerifyAsync(artifact, ct);
         LabTokenizer tokenizer = LabTokenizer.Load(PathOf(artifact, "vocab.json"), PathOf(artifact, "merges.txt"));
         TensorWorker worker = new($"model {name}", options.Value.QueueCapacity);
-        Gpt? gpt = null;
+        Transformer? gpt = null;
         bool isLoaded = false;
         try
         {
             ModelFacts facts = await worker.RunAsync(
                 _ =>
                 {
-                    gpt = GptCheckpoint.Load(PathOf(artifact, GptCheckpoint.ConfigFile), PathOf(artifact, GptCheckpoint.WeightsFile), _device);
+                    gpt = TransformerCheckpoint.Load(PathOf(artifact, TransformerCheckpoint.ConfigFile), PathOf(artifact, TransformerCheckpoint.WeightsFile), _device);
                     if (gpt.Config.DVocab < tokenizer.VocabSize)
                     {
                         throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {gpt.Config.DVocab}.");

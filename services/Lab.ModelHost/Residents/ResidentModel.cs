@@ -8,7 +8,7 @@ namespace Lab.ModelHost.Residents;
 /// <summary>
 /// A model in memory, with the one thread that may touch it. It goes when it is retired and the last lease on it has ended.
 /// </summary>
-internal sealed class ResidentModel(string name, string digest, Gpt gpt, LabTokenizer tokenizer, TensorWorker worker, ModelFacts facts)
+internal sealed class ResidentModel(string name, string digest, Transformer gpt, LabTokenizer tokenizer, TensorWorker worker, ModelFacts facts)
 {
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _unused = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -25,12 +25,12 @@ internal sealed class ResidentModel(string name, string digest, Gpt gpt, LabToke
 
     public ModelFacts Facts => facts;
 
-    public GptConfig Config => facts.Config;
+    public TransformerConfig Config => facts.Config;
 
     public HookCatalog Hooks => gpt.Hooks;
 
     /// <summary>The model itself: to be used on the worker's thread only.</summary>
-    public Gpt Gpt => gpt;
+    public Transformer Transformer => gpt;
 
     /// <summary>Keeps the model in memory until the lease ends. False if it is on its way out.</summary>
     public bool TryLease([NotNullWhen(true)] out ModelLease? lease)

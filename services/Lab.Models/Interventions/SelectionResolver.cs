@@ -53,11 +53,14 @@ public sealed class SelectionResolver(HookCatalog hooks, IReadOnlyList<int> leng
         if (hook.Length == 0) throw new InvalidSelectionException(field, "A hook is required.");
         if (hooks.Find(hook) is { } exact) return [exact];
         IReadOnlyList<HookPoint> matched = hook.Contains('*', StringComparison.Ordinal)
-            ? [.. hooks.All.Where(candidate => Regex.IsMatch(candidate.Name, Pattern(hook), RegexOptions.NonBacktracking))]
+            ? [.. hooks.All.Where(candidate => (!candidate.IsOnRequest || LastPart(hook) == LastPart(candidate.Name)) && Regex.IsMatch(candidate.Name, Pattern(hook), RegexOptions.NonBacktracking))]
             : [];
         return matched.Count > 0 ? matched : throw new InvalidSelectionException(
             field, $"No hook matches '{hook}': the model has {hooks.All.Count}, from {hooks.All[0].Name} to {hooks.All[^1].Name}.");
     }
+
+    /// <summary>Hooks on request are large: a glob must name their kind.</summary>
+    private static string LastPart(string name) => name[(name.LastIndexOf('.') + 1)..];
 
     private static string Pattern(string glob) => $@"\A{Regex.Escape(glob).Replace(@"\*", "[^.]*", StringComparison.Ordinal)}\z";
 

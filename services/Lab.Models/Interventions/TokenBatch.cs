@@ -12,7 +12,7 @@ public sealed class TokenBatch
     /// <exception cref="ArgumentException">
     /// There are no rows, or a row is empty, longer than n_ctx, or has a token out of range. ParamName is the path.
     /// </exception>
-    public TokenBatch(GptConfig config, IReadOnlyList<int[]> rows, string field = "rows")
+    public TokenBatch(TransformerConfig config, IReadOnlyList<int[]> rows, string field = "rows")
     {
         if (rows.Count == 0) throw new ArgumentException("At least one row is required.", field);
         for (int row = 0; row < rows.Count; row++)

@@ -13,7 +13,7 @@ internal readonly record struct HeldOutEvaluation(double Loss, int DeadNeurons);
 /// <summary>Evaluates a model on the same evenly spaced windows of the held-out split every time.</summary>
 internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTokens, int batchSize)
 {
-    public HeldOutEvaluation Evaluate(Gpt model, CancellationToken ct)
+    public HeldOutEvaluation Evaluate(Transformer model, CancellationToken ct)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -36,14 +36,14 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
     }
 
     /// <summary>Mean cross-entropy of each next token, in nats.</summary>
-    public static Tensor NextTokenLoss(Gpt model, Tensor tokens, IActivationTap? tap = null)
+    public static Tensor NextTokenLoss(Transformer model, Tensor tokens, IActivationTap? tap = null)
     {
         long length = tokens.shape[1] - 1;
         Tensor logits = model.Forward(tokens.narrow(1, 0, length), tap);
         return F.cross_entropy(logits.flatten(0, 1), tokens.narrow(1, 1, length).flatten());
     }
 
-    private sealed class AliveNeurons(Gpt model) : IActivationTap, IDisposable
+    private sealed class AliveNeurons(Transformer model) : IActivationTap, IDisposable
     {
         private readonly Tensor[] _alive = [.. model.Hooks.Blocks.Select(_ => zeros(model.Config.DMlp, ScalarType.Bool).DetachFromDisposeScope())];
 

@@ -14,7 +14,7 @@ internal sealed class SparseOptimizer : IDisposable
     private readonly TrainingSchedule _schedule;
     private readonly List<Entry> _entries;
 
-    public SparseOptimizer(GptWeights weights, TrainingRecipe recipe)
+    public SparseOptimizer(TransformerWeights weights, TrainingRecipe recipe)
     {
         _recipe = recipe;
         _schedule = new TrainingSchedule(recipe);

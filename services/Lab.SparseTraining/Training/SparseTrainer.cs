@@ -18,7 +18,7 @@ internal sealed class SparseTrainer : IDisposable
     private readonly HeldOutEvaluator _evaluator;
     private readonly TrainingSchedule _schedule;
 
-    public SparseTrainer(GptConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
+    public SparseTrainer(TransformerConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
     {
         if (train.Length <= config.NCtx || heldOut.Length <= config.NCtx)
         {
@@ -27,13 +27,13 @@ internal sealed class SparseTrainer : IDisposable
 
         Recipe = recipe;
         _schedule = new TrainingSchedule(recipe);
-        Model = new Gpt(config, GptWeights.Initialize(config, seed));
+        Model = new Transformer(config, TransformerWeights.Initialize(config, seed));
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
         _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);
         _evaluator = new HeldOutEvaluator(heldOut, config.NCtx, recipe.EvaluationTokens, recipe.BatchSize);
     }
 
-    public Gpt Model { get; }
+    public Transformer Model { get; }
 
     public TrainingRecipe Recipe { get; }
 

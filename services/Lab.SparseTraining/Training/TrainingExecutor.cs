@@ -18,7 +18,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
         Proto.TrainingConfig config = context.Run.Config;
         StoredArtifact corpusArtifact = await store.GetAsync(config.Corpus, ct);
         using TokenCorpus corpus = TokenCorpus.Open(store, corpusArtifact);
-        GptConfig architecture = TrainingMapping.ToGptConfig(config.Model, corpus.Tokenizer.VocabSize);
+        TransformerConfig architecture = TrainingMapping.ToTransformerConfig(config.Model, corpus.Tokenizer.VocabSize);
         TrainingRecipe recipe = TrainingMapping.ToRecipe(config.Recipe);
 
         await using TensorWorker worker = new(context.Run.Name);
@@ -29,7 +29,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
                 using SparseTrainer trainer = new(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed);
                 TrainingCurve curve = Train(context, trainer, token);
                 Directory.CreateDirectory(folder);
-                GptCheckpoint.Save(trainer.Model, folder);
+                TransformerCheckpoint.Save(trainer.Model, folder);
                 WriteRecord(folder, config, curve);
                 return true;
             },

@@ -8,12 +8,12 @@ namespace Lab.SparseTraining.Training;
 internal static class TrainingMapping
 {
     /// <summary>The architecture, for a vocabulary of the given size.</summary>
-    public static GptConfig ToGptConfig(Proto.ModelConfig? model, int vocabSize)
+    public static TransformerConfig ToTransformerConfig(Proto.ModelConfig? model, int vocabSize)
     {
         model ??= new Proto.ModelConfig();
         int dModel = Or(model.DModel, 128);
         int dHead = Or(model.DHead, 16);
-        return new GptConfig
+        return new TransformerConfig
         {
             NLayers = Or(model.NLayers, 2),
             DModel = dModel,
@@ -25,7 +25,7 @@ internal static class TrainingMapping
             ActivationFraction = model.HasActivationFraction ? model.ActivationFraction : 0.25,
             AttentionSink = model.AttentionSink,
             BigramTable = !model.HasBigramTable || model.BigramTable,
-            PositionEmbedding = model.PositionEmbedding,
+            Positions = model.PositionEmbedding ? PositionKind.Learned : PositionKind.None,
         };
     }
 

@@ -9,7 +9,7 @@ internal static class StreamModel
 {
     public const string Name = "models/stream";
 
-    public static GptConfig Config { get; } = new()
+    public static TransformerConfig Config { get; } = new()
     {
         NLayers = 8,
         DModel = 256,
@@ -18,7 +18,7 @@ internal static class StreamModel
         DMlp = 1024,
         DVocab = BpeTrainer.MinVocabSize,
         NCtx = 512,
-        PositionEmbedding = true,
+        Positions = PositionKind.Learned,
     };
 
     /// <summary>Stores the model under <see cref="Name"/>.</summary>
@@ -30,8 +30,8 @@ internal static class StreamModel
             new ArtifactProvenance("Lab.Benchmarks", new Dictionary<string, string>(), [], Seed: 1),
             (folder, token) =>
             {
-                using Gpt gpt = new(Config, GptWeights.Initialize(Config, seed: 1));
-                GptCheckpoint.Save(gpt, folder);
+                using Transformer gpt = new(Config, TransformerWeights.Initialize(Config, seed: 1));
+                TransformerCheckpoint.Save(gpt, folder);
                 BpeTrainer.Train([], Config.DVocab, token).Save(folder);
                 return Task.CompletedTask;
             },

@@ -40,7 +40,7 @@ internal sealed class TrainBenchmark : IBenchmark
 
     private static bool Measure(BenchmarkReport report, TokenCorpus corpus, int width, CancellationToken ct)
     {
-        GptConfig dense = new()
+        TransformerConfig dense = new()
         {
             NLayers = 2,
             DModel = width,

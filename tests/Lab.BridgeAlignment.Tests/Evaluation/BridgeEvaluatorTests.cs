@@ -10,7 +10,7 @@ namespace Lab.BridgeAlignment.Tests.Evaluation;
 
 public sealed class BridgeEvaluatorTests
 {
-    private static readonly GptConfig Config = TinyModels.Config();
+    private static readonly TransformerConfig Config = TinyModels.Config();
     private static readonly long[] Order = [3, 14, 7, 0, 11, 5, 9, 1, 12, 2, 15, 8, 4, 13, 6, 10];
 
     private readonly TokenBatch _tokens = new TokenSampler(10_000, (offset, destination) =>
@@ -52,8 +52,8 @@ public sealed class BridgeEvaluatorTests
 
     private async Task<BridgeScore> EvaluateAsync(Func<BridgeShape, Bridge> create)
     {
-        Gpt dense = TinyModels.Create(Config, seed: 5);
-        using ModelSource source = new(new Dictionary<string, Gpt> { ["dense"] = dense, ["sparse"] = TinyModels.Permute(dense, Order) });
+        Transformer dense = TinyModels.Create(Config, seed: 5);
+        using ModelSource source = new(new Dictionary<string, Transformer> { ["dense"] = dense, ["sparse"] = TinyModels.Permute(dense, Order) });
         await using TensorWorker worker = new("test");
         using Bridge bridge = create(new BridgeShape(BridgeSites.Of(Config.NLayers), Config.DModel, Config.DModel, 1));
         List<long> reports = [];

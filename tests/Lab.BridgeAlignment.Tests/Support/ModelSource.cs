@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Lab.BridgeAlignment.Tests.Support;
 
 /// <summary>Runs models right here.</summary>
-internal sealed class ModelSource(IReadOnlyDictionary<string, Gpt> models) : IActivationSource, IDisposable
+internal sealed class ModelSource(IReadOnlyDictionary<string, Transformer> models) : IActivationSource, IDisposable
 {
     private int _reads;
     private int _failingRead;
@@ -37,10 +37,10 @@ internal sealed class ModelSource(IReadOnlyDictionary<string, Gpt> models) : IAc
 
     public void Dispose()
     {
-        foreach (Gpt model in models.Values) model.Dispose();
+        foreach (Transformer model in models.Values) model.Dispose();
     }
 
-    private static HostTensor Run(Gpt model, TokenBatch batch, RecordingTap tap)
+    private static HostTensor Run(Transformer model, TokenBatch batch, RecordingTap tap)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();

@@ -16,7 +16,7 @@ internal sealed class TinyLab : IDisposable
 {
     private const long Seed = 1;
 
-    private static readonly GptConfig SparseArchitecture = TinyModels.Config(width: 24) with { ActivationFraction = 0.5 };
+    private static readonly TransformerConfig SparseArchitecture = TinyModels.Config(width: 24) with { ActivationFraction = 0.5 };
 
     private readonly TemporaryFolder _folder = new();
 
@@ -27,7 +27,7 @@ internal sealed class TinyLab : IDisposable
     public ArtifactStore Store { get; }
 
     /// <summary>Runs the two models, by digest. Each call makes new ones.</summary>
-    public ModelSource Source => new(new Dictionary<string, Gpt>
+    public ModelSource Source => new(new Dictionary<string, Transformer>
     {
         [DenseDigest] = TinyModels.Create(TinyModels.Config(), Seed),
         [SparseDigest] = TinyModels.Create(SparseArchitecture, Seed),
@@ -61,10 +61,10 @@ internal sealed class TinyLab : IDisposable
         return lab;
     }
 
-    public Task<string> AddModelAsync(string name, GptConfig config) => AddAsync("model", name, folder =>
+    public Task<string> AddModelAsync(string name, TransformerConfig config) => AddAsync("model", name, folder =>
     {
-        using Gpt model = TinyModels.Create(config, Seed);
-        GptCheckpoint.Save(model, folder);
+        using Transformer model = TinyModels.Create(config, Seed);
+        TransformerCheckpoint.Save(model, folder);
         Tokenizer.Save(folder);
     });
 

@@ -5,7 +5,7 @@ namespace Lab.BridgeAlignment.Tests.Support;
 
 internal static class TinyModels
 {
-    public static GptConfig Config(int width = 16, int layers = 2, int vocabulary = 257) => new()
+    public static TransformerConfig Config(int width = 16, int layers = 2, int vocabulary = 257) => new()
     {
         NLayers = layers,
         DModel = width,
@@ -14,24 +14,24 @@ internal static class TinyModels
         DMlp = 32,
         DVocab = vocabulary,
         NCtx = 16,
-        PositionEmbedding = true,
+        Positions = PositionKind.Learned,
     };
 
     /// <summary>Random weights, large enough for the layers to matter.</summary>
-    public static Gpt Create(GptConfig config, long seed)
+    public static Transformer Create(TransformerConfig config, long seed)
     {
-        GptWeights weights = GptWeights.Initialize(config, seed);
+        TransformerWeights weights = TransformerWeights.Initialize(config, seed);
         foreach (NamedParameter parameter in weights.All.Where(parameter => parameter.Value.dim() > 1)) _ = parameter.Value.mul_(10);
-        return new Gpt(config, weights);
+        return new Transformer(config, weights);
     }
 
     /// <summary>The same function over a residual stream whose channel c is the original's channel order[c].</summary>
-    public static Gpt Permute(Gpt model, long[] order)
+    public static Transformer Permute(Transformer model, long[] order)
     {
         using var scope = NewDisposeScope();
         Tensor index = tensor(order);
         Dictionary<string, Tensor> source = model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value);
-        return new Gpt(model.Config, new GptWeights(model.Config, (name, _) =>
+        return new Transformer(model.Config, new TransformerWeights(model.Config, (name, _) =>
         {
             Tensor value = source[name];
             bool writes = name.Contains("c_proj", StringComparison.Ordinal);

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace Lab.CircuitAnalysis.Tests.Means;
 
 /// <summary>A ModelHost of one model, which goes away in the middle of as many streams as it is told.</summary>
-internal sealed class FakeModelHost(Func<Gpt> load) : ModelHostService.ModelHostServiceBase
+internal sealed class FakeModelHost(Func<Transformer> load) : ModelHostService.ModelHostServiceBase
 {
     private readonly Lock _gate = new();
 
@@ -50,7 +50,7 @@ internal sealed class FakeModelHost(Func<Gpt> load) : ModelHostService.ModelHost
         lock (_gate)
         {
             using var scope = NewDisposeScope();
-            using Gpt model = load();
+            using Transformer model = load();
             long[] ids = [.. request.Input.Tokens.Rows.SelectMany(row => row.Ids).Select(id => (long)id)];
             RecordingTap recorder = new([.. request.Captures.Select(capture => capture.Hook)]);
             model.Forward(tensor(ids).view(request.Input.Tokens.Rows.Count, -1), recorder);

@@ -18,7 +18,7 @@ public sealed class MeanActivationsTests
     public async Task MeasureAsync_ModelHostGoesAway_GivesTheSameMeans()
     {
         using TemporaryFolder folder = new();
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         FakeModelHost host = new(PlantedModel.Create);
         await using PartHost part = await StartAsync(folder.Path, host);
@@ -43,7 +43,7 @@ public sealed class MeanActivationsTests
     [Fact]
     public void Add_Batches_AveragesOverAllPositionsOfAll()
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         MeanAccumulator means = new(layout);
         means.Add(Constant(layout, 1, 2, 3), 1, 2);

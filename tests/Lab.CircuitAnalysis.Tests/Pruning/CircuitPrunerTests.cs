@@ -98,7 +98,7 @@ public sealed class CircuitPrunerTests : IDisposable
 
     private Circuit Prune(string run, PruningSettings settings, Progress progress, CancellationToken ct)
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         CircuitPruner pruner = new(
             model, PlantedModel.Means(model), PlantedModel.Prompts(), settings, new SearchFolder(_folder[run]), progress);
         return pruner.Run(ct);

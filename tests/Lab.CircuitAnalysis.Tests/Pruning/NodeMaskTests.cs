@@ -6,7 +6,7 @@ namespace Lab.CircuitAnalysis.Tests.Pruning;
 
 public sealed class NodeMaskTests
 {
-    private static readonly GptConfig _config = new()
+    private static readonly TransformerConfig _config = new()
     {
         NLayers = 2,
         DModel = 16,
@@ -18,14 +18,14 @@ public sealed class NodeMaskTests
         ActivationFraction = 0.5,
         AttentionSink = true,
         BigramTable = true,
-        PositionEmbedding = true,
+        Positions = PositionKind.Learned,
     };
 
     [Fact]
     public void At_MaskOfOnes_LeavesLogitsBitForBit()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
+        using Transformer model = new(_config, TransformerWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
         Tensor ids = randint(0, _config.DVocab, [3, 9], dtype: ScalarType.Int64);
 
@@ -38,8 +38,8 @@ public sealed class NodeMaskTests
     public void At_MaskOfZeros_MakesEveryNodeIndependentOfTheInput()
     {
         using var scope = NewDisposeScope();
-        GptConfig config = _config with { PositionEmbedding = false, BigramTable = false };
-        using Gpt model = new(config, GptWeights.Initialize(config, 1));
+        TransformerConfig config = _config with { Positions = PositionKind.None, BigramTable = false };
+        using Transformer model = new(config, TransformerWeights.Initialize(config, 1));
         NodeLayout layout = new(model.Hooks);
         NodeMask mask = new(layout, zeros(layout.Count), randn(layout.Count));
 
@@ -55,7 +55,7 @@ public sealed class NodeMaskTests
     public void At_OneNodeOfAHead_AblatesItAlone()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
+        using Transformer model = new(_config, TransformerWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
         NodeSite values = layout[1, SiteKind.Value];
         Tensor mask = ones(layout.Count), means = zeros(layout.Count);
@@ -75,7 +75,7 @@ public sealed class NodeMaskTests
     public void Constructor_WrongLength_NamesBothNumbers()
     {
         using var scope = NewDisposeScope();
-        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
+        using Transformer model = new(_config, TransformerWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
 
         Should.Throw<ArgumentException>(() => new NodeMask(layout, ones(3), zeros(layout.Count))).Message.ShouldContain($"3 entries for {layout.Count} nodes");
@@ -84,7 +84,7 @@ public sealed class NodeMaskTests
     [Fact]
     public void SiteOf_EveryNode_IsTheSiteThatHasIt()
     {
-        using Gpt model = new(_config, GptWeights.Initialize(_config, 1));
+        using Transformer model = new(_config, TransformerWeights.Initialize(_config, 1));
         NodeLayout layout = new(model.Hooks);
 
         layout.Count.ShouldBe(2 * (4 * 16 + 3 * 16 + 32));

@@ -8,7 +8,7 @@ public sealed class VerificationTests
     [Fact]
     public void RandomCircuits_AnyCircuit_KeepAsManyAtEachSiteAndRepeat()
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         bool[] kept = [.. Enumerable.Range(0, layout.Count).Select(node => node % 3 == 0)];
         using TaskEvaluator evaluator = new(model, layout, PlantedModel.Prompts().HeldOut);
@@ -31,7 +31,7 @@ public sealed class VerificationTests
     [Fact]
     public void Gradient_EachNode_IsThatOfALineThroughTheMask()
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         float[] means = PlantedModel.Means(model);
         using TaskEvaluator evaluator = new(model, layout, PlantedModel.Prompts().HeldOut);
@@ -54,7 +54,7 @@ public sealed class VerificationTests
     [Fact]
     public void Measure_PromptsInOneBatchOrAlone_IsTheSame()
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         float[] means = PlantedModel.Means(model);
         bool[] all = [.. Enumerable.Repeat(true, layout.Count)];

@@ -6,12 +6,12 @@ namespace Lab.CircuitAnalysis.Tests.Pruning;
 
 public sealed class WeightGraphTests
 {
-    private static readonly GptConfig _config = new() { NLayers = 2, DModel = 4, NHeads = 2, DHead = 2, DMlp = 5, DVocab = 6, NCtx = 8 };
+    private static readonly TransformerConfig _config = new() { NLayers = 2, DModel = 4, NHeads = 2, DHead = 2, DMlp = 5, DVocab = 6, NCtx = 8 };
 
     [Fact]
     public void CountEdges_OneNeuron_IsTwo()
     {
-        using Gpt model = ModelWith(("transformer.h.0.mlp.c_fc.weight", 3, 1, 0.5f), ("transformer.h.0.mlp.c_proj.weight", 2, 3, -0.25f));
+        using Transformer model = ModelWith(("transformer.h.0.mlp.c_fc.weight", 3, 1, 0.5f), ("transformer.h.0.mlp.c_proj.weight", 2, 3, -0.25f));
         NodeLayout layout = new(model.Hooks);
         WeightGraph graph = new(model, layout);
         int read = layout[0, SiteKind.MlpRead].First + 1, neuron = layout[0, SiteKind.MlpPost].First + 3, output = layout[0, SiteKind.MlpOut].First + 2;
@@ -30,7 +30,7 @@ public sealed class WeightGraphTests
     [InlineData(9, SiteKind.Value, 1)]
     internal void Edges_RowOfCAttn_GoesToItsSite(int row, SiteKind kind, int channel)
     {
-        using Gpt model = ModelWith(("transformer.h.1.attn.c_attn.weight", row, 2, 1f));
+        using Transformer model = ModelWith(("transformer.h.1.attn.c_attn.weight", row, 2, 1f));
         NodeLayout layout = new(model.Hooks);
 
         WeightGraph graph = new(model, layout);
@@ -43,7 +43,7 @@ public sealed class WeightGraphTests
     [Fact]
     public void WithoutInert_ChainWithABrokenLink_DropsTheChainAndKeepsTheRest()
     {
-        using Gpt model = ModelWith(
+        using Transformer model = ModelWith(
             ("transformer.h.0.attn.c_attn.weight", 8, 0, 1f), // read 0 -> v 0, read by nothing kept
             ("transformer.h.0.mlp.c_fc.weight", 0, 0, 1f),
             ("transformer.h.0.mlp.c_proj.weight", 1, 0, 1f));
@@ -63,7 +63,7 @@ public sealed class WeightGraphTests
         return mask;
     }
 
-    private static Gpt ModelWith(params (string Name, int Row, int Column, float Value)[] entries) => new(_config, new GptWeights(_config, (name, shape) =>
+    private static Transformer ModelWith(params (string Name, int Row, int Column, float Value)[] entries) => new(_config, new TransformerWeights(_config, (name, shape) =>
     {
         Tensor weight = zeros(shape);
         foreach (var entry in entries.Where(entry => entry.Name == name)) weight[entry.Row, entry.Column] = tensor(entry.Value);

@@ -80,7 +80,7 @@ public sealed class CircuitFilesTests
 
     private static Circuit Sample()
     {
-        using Gpt model = PlantedModel.Create();
+        using Transformer model = PlantedModel.Create();
         NodeLayout layout = new(model.Hooks);
         NodeSite read = layout[0, SiteKind.AttnRead], value = layout[0, SiteKind.Value];
         return new Circuit(

@@ -25,7 +25,7 @@ public sealed class CircuitAnalysisServiceTests : IAsyncLifetime
     private static readonly string[] _python = ["def main():\n    print(\"hello world\")\n    raise ValueError('unknown file')\n", "x = open('name')\nprint(\"bad value\")\n"];
 
     private readonly TemporaryFolder _data = new();
-    private GptConfig _config = null!;
+    private TransformerConfig _config = null!;
     private FakeModelHost _fake = null!;
     private PartHost _modelHost = null!;
     private PartHost _part = null!;
@@ -130,7 +130,7 @@ public sealed class CircuitAnalysisServiceTests : IAsyncLifetime
     {
         _store = new ArtifactStore(_data["lab", "artifacts"]);
         LabTokenizer tokenizer = BpeTrainer.Train(_python, 300, Ct);
-        _config = new GptConfig { NLayers = 1, DModel = 16, NHeads = 2, DHead = 4, DMlp = 32, DVocab = tokenizer.VocabSize, NCtx = 96, ActivationFraction = 0.5 };
+        _config = new TransformerConfig { NLayers = 1, DModel = 16, NHeads = 2, DHead = 4, DMlp = 32, DVocab = tokenizer.VocabSize, NCtx = 96, ActivationFraction = 0.5 };
         StoredArtifact corpus = await _store.PutAsync("corpus", Provenance(), (folder, _) =>
         {
             using TokenCorpusWriter writer = new(folder, tokenizer);
@@ -141,7 +141,7 @@ public sealed class CircuitAnalysisServiceTests : IAsyncLifetime
         await _store.SetNameAsync("corpora/tiny", corpus.Digest, Ct);
         await StoreModelAsync("models/tiny", seed: 1);
 
-        _fake = new FakeModelHost(() => new Gpt(_config, GptWeights.Initialize(_config, 1)));
+        _fake = new FakeModelHost(() => new Transformer(_config, TransformerWeights.Initialize(_config, 1)));
         _modelHost = await PartHost.StartAsync(
             _data["fake"],
             builder =>
@@ -190,8 +190,8 @@ public sealed class CircuitAnalysisServiceTests : IAsyncLifetime
         StoredArtifact corpus = await _store.GetAsync("corpora/tiny", Ct);
         StoredArtifact model = await _store.PutAsync("model", Provenance(), (folder, _) =>
         {
-            using Gpt gpt = new(_config, GptWeights.Initialize(_config, seed));
-            GptCheckpoint.Save(gpt, folder);
+            using Transformer gpt = new(_config, TransformerWeights.Initialize(_config, seed));
+            TransformerCheckpoint.Save(gpt, folder);
             foreach (string file in new[] { "vocab.json", "merges.txt" }) File.Copy(_store.GetPath(corpus, file), Path.Combine(folder, file));
             return Task.CompletedTask;
         }, Ct);

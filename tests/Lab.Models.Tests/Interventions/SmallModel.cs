@@ -8,7 +8,7 @@ namespace Lab.Models.Tests.Interventions;
 /// <summary>A small model with weights large enough that every site matters, and passes over it.</summary>
 internal sealed class SmallModel : IDisposable
 {
-    public static readonly GptConfig Config = new()
+    public static readonly TransformerConfig Config = new()
     {
         NLayers = 2,
         DModel = 16,
@@ -19,29 +19,29 @@ internal sealed class SmallModel : IDisposable
         NCtx = 12,
         AttentionSink = true,
         BigramTable = true,
-        PositionEmbedding = true,
+        Positions = PositionKind.Learned,
         ActivationFraction = 0.5,
     };
 
-    public SmallModel(GptConfig? config = null)
+    public SmallModel(TransformerConfig? config = null)
     {
         config ??= Config;
         using Generator generator = new(7);
-        Gpt = new Gpt(config, new GptWeights(config, (_, shape) => randn(shape, generator: generator).mul_(0.4)));
+        Transformer = new Transformer(config, new TransformerWeights(config, (_, shape) => randn(shape, generator: generator).mul_(0.4)));
     }
 
-    public Gpt Gpt { get; }
+    public Transformer Transformer { get; }
 
     public static IEnumerable<string> HookNames()
     {
         using SmallModel model = new();
-        return [.. model.Gpt.Hooks.All.Select(hook => hook.Name)];
+        return [.. model.Transformer.Hooks.All.Select(hook => hook.Name)];
     }
 
     public static Intervention At(string hook, InterventionOperation operation) => new(new ActivationSelector(hook), operation);
 
     public ForwardPlan Plan(int[][] rows, ActivationSelector[]? captures = null, params Intervention[] interventions) =>
-        ForwardPlan.Resolve(Gpt.Hooks, new TokenBatch(Gpt.Config, rows), captures ?? [], interventions);
+        ForwardPlan.Resolve(Transformer.Hooks, new TokenBatch(Transformer.Config, rows), captures ?? [], interventions);
 
     public PassResult Run(int[][] rows, ActivationSelector[]? captures = null, params Intervention[] interventions)
     {
@@ -50,7 +50,7 @@ internal sealed class SmallModel : IDisposable
         using var noGrad = no_grad();
         InterventionTap changes = new(plan.Interventions, plan.Batch.Lengths);
         CaptureTap taken = new(plan.Captures);
-        HostTensor logits = Gpt.Forward(plan.Batch.ToTensor(Gpt.Device), new ForwardTap(changes, taken, TestContext.Current.CancellationToken)).ToHost("logits");
+        HostTensor logits = Transformer.Forward(plan.Batch.ToTensor(Transformer.Device), new ForwardTap(changes, taken, TestContext.Current.CancellationToken)).ToHost("logits");
         return new PassResult(logits, taken.Tensors, changes.FireCounts);
     }
 
@@ -58,10 +58,10 @@ internal sealed class SmallModel : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        return Gpt.Forward(new TokenBatch(Gpt.Config, rows).ToTensor(Gpt.Device)).ToHost("logits");
+        return Transformer.Forward(new TokenBatch(Transformer.Config, rows).ToTensor(Transformer.Device)).ToHost("logits");
     }
 
-    public void Dispose() => Gpt.Dispose();
+    public void Dispose() => Transformer.Dispose();
 }
 
 internal sealed record PassResult(HostTensor Logits, IReadOnlyList<HostTensor> Captured, IReadOnlyList<int> FireCounts);

@@ -27,7 +27,7 @@ internal sealed class TinyTraining : IDisposable
 
     public TokenCorpus Corpus { get; }
 
-    public GptConfig Config { get; } = new()
+    public TransformerConfig Config { get; } = new()
     {
         NLayers = 1,
         DModel = 32,

@@ -7,27 +7,27 @@ using TorchSharp;
 
 namespace Lab.Models.Tests;
 
-public sealed class GptCheckpointTests : IDisposable
+public sealed class TransformerCheckpointTests : IDisposable
 {
-    private static readonly GptConfig Config = SmallModel.Config with { FinalLogitsBias = true };
+    private static readonly TransformerConfig Config = SmallModel.Config with { FinalLogitsBias = true };
 
     private readonly TemporaryFolder _folder = new();
     private readonly SmallModel _model = new(Config);
 
-    public GptCheckpointTests() => GptCheckpoint.Save(_model.Gpt, _folder.Path);
+    public TransformerCheckpointTests() => TransformerCheckpoint.Save(_model.Transformer, _folder.Path);
 
-    private string ConfigPath => _folder[GptCheckpoint.ConfigFile];
+    private string ConfigPath => _folder[TransformerCheckpoint.ConfigFile];
 
-    private string WeightsPath => _folder[GptCheckpoint.WeightsFile];
+    private string WeightsPath => _folder[TransformerCheckpoint.WeightsFile];
 
     public static TheoryData<string, string> BrokenConfigs => new()
     {
         { "", "JSON" },
         { "null", "empty" },
-        { "{\"n_layer\": 2", "JSON" },
-        { "{\"n_layer\": 2}", "d_model" },
-        { Edited("n_layer", "two"), "n_layer" },
-        { Edited("n_layer", 0), "n_layer must be from 1 to 1024, not 0" },
+        { "{\"n_layers\": 2", "JSON" },
+        { "{\"n_layers\": 2}", "d_model" },
+        { Edited("n_layers", "two"), "n_layers" },
+        { Edited("n_layers", 0), "n_layers must be from 1 to 1024, not 0" },
         { Edited("afrac", 1.5), "afrac must be above 0 and at most 1, not 1.5" },
     };
 
@@ -40,23 +40,23 @@ public sealed class GptCheckpointTests : IDisposable
     [Fact]
     public void Load_OfSaved_IsTheSameModel()
     {
-        using Gpt loaded = Load();
+        using Transformer loaded = Load();
 
         loaded.Config.ShouldBe(Config);
-        loaded.Weights.All.Select(parameter => parameter.Name).ShouldBe(_model.Gpt.Weights.All.Select(parameter => parameter.Name));
-        foreach ((NamedParameter actual, NamedParameter expected) in loaded.Weights.All.Zip(_model.Gpt.Weights.All))
+        loaded.Weights.All.Select(parameter => parameter.Name).ShouldBe(_model.Transformer.Weights.All.Select(parameter => parameter.Name));
+        foreach ((NamedParameter actual, NamedParameter expected) in loaded.Weights.All.Zip(_model.Transformer.Weights.All))
             actual.Value.HasSameElements(expected.Value).ShouldBeTrue(actual.Name);
     }
 
     [Fact]
     public void Save_OfLoaded_GivesTheSameBytes()
     {
-        using Gpt loaded = Load();
+        using Transformer loaded = Load();
         string again = Directory.CreateDirectory(_folder["again"]).FullName;
 
-        GptCheckpoint.Save(loaded, again);
+        TransformerCheckpoint.Save(loaded, again);
 
-        foreach (string file in (string[])[GptCheckpoint.ConfigFile, GptCheckpoint.WeightsFile])
+        foreach (string file in (string[])[TransformerCheckpoint.ConfigFile, TransformerCheckpoint.WeightsFile])
             File.ReadAllBytes(Path.Combine(again, file)).ShouldBe(File.ReadAllBytes(_folder[file]));
     }
 
@@ -133,7 +133,7 @@ public sealed class GptCheckpointTests : IDisposable
         return config.ToJsonString();
     }
 
-    private Gpt Load() => GptCheckpoint.Load(ConfigPath, WeightsPath);
+    private Transformer Load() => TransformerCheckpoint.Load(ConfigPath, WeightsPath);
 
     private void ShouldFail(params string[] message)
     {

@@ -5,10 +5,10 @@ using static TorchSharp.torch;
 namespace Lab.Models;
 
 /// <summary>
-/// Models on disk: config.json (the <see cref="GptConfig"/>) and model.safetensors (FP32, circuit_sparsity's keys). Equal
+/// Models on disk: config.json (the <see cref="TransformerConfig"/>) and model.safetensors (FP32, circuit_sparsity's keys). Equal
 /// models give equal bytes.
 /// </summary>
-public static class GptCheckpoint
+public static class TransformerCheckpoint
 {
     /// <summary>The config's file name.</summary>
     public const string ConfigFile = "config.json";
@@ -19,7 +19,7 @@ public static class GptCheckpoint
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true };
 
     /// <summary>Writes both files into a folder.</summary>
-    public static void Save(Gpt model, string folder)
+    public static void Save(Transformer model, string folder)
     {
         File.WriteAllText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(model.Config, Json) + "\n");
         SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), model.Weights.All.Select(parameter => parameter.Value.ToHost(parameter.Name)));
@@ -30,14 +30,14 @@ public static class GptCheckpoint
     /// <param name="safetensorsPath">The weights: every parameter of the config in FP32, and nothing else.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <exception cref="InvalidDataException">A file is malformed, or the weights are not those of the config. Names the file.</exception>
-    public static Gpt Load(string configPath, string safetensorsPath, Device? device = null)
+    public static Transformer Load(string configPath, string safetensorsPath, Device? device = null)
     {
-        GptConfig config = ReadConfig(configPath);
+        TransformerConfig config = ReadConfig(configPath);
         using SafetensorsFile file = SafetensorsFile.Open(safetensorsPath);
         List<Tensor> read = [];
         try
         {
-            GptWeights weights = new(config, (name, shape) =>
+            TransformerWeights weights = new(config, (name, shape) =>
             {
                 Check(name, shape);
                 read.Add(file.Read(name).ToTorch(device));
@@ -45,7 +45,7 @@ public static class GptCheckpoint
             });
             if (file.Entries.Keys.Except(weights.All.Select(parameter => parameter.Name)).Order(StringComparer.Ordinal).FirstOrDefault() is { } extra)
                 throw new InvalidDataException($"{safetensorsPath} has the tensor {extra}, which a model of {configPath} has not.");
-            return new Gpt(config, weights);
+            return new Transformer(config, weights);
         }
         catch (InvalidDataException)
         {
@@ -64,11 +64,11 @@ public static class GptCheckpoint
 
     /// <summary>Reads and checks a config.</summary>
     /// <exception cref="InvalidDataException">It is malformed or breaks a law of shape.</exception>
-    public static GptConfig ReadConfig(string path)
+    public static TransformerConfig ReadConfig(string path)
     {
         try
         {
-            GptConfig config = JsonSerializer.Deserialize<GptConfig>(File.ReadAllText(path)) ?? throw new InvalidDataException($"{path} is empty.");
+            TransformerConfig config = JsonSerializer.Deserialize<TransformerConfig>(File.ReadAllText(path)) ?? throw new InvalidDataException($"{path} is empty.");
             return config.Validate();
         }
         catch (Exception e) when (e is JsonException or ArgumentException)

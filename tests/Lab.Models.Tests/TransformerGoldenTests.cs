@@ -5,17 +5,17 @@ using static TorchSharp.torch;
 namespace Lab.Models.Tests;
 
 /// <summary>The arithmetic against numbers computed by openai/circuit_sparsity's own model.</summary>
-public sealed class GptGoldenTests : IDisposable
+public sealed class TransformerGoldenTests : IDisposable
 {
     private const double Tolerance = 1e-5;
     private static readonly string Folder = Path.Combine(AppContext.BaseDirectory, "Golden", "sparse-rms-sink-bigram");
     private readonly SafetensorsFile _expected = SafetensorsFile.Open(Path.Combine(Folder, "expected.safetensors"));
-    private readonly Gpt _model;
+    private readonly Transformer _model;
 
-    public GptGoldenTests()
+    public TransformerGoldenTests()
     {
         // The reference's config has other names for the same settings (beeg_config.json); they are written out here.
-        GptConfig config = new()
+        TransformerConfig config = new()
         {
             NLayers = 2,
             DModel = 32,
@@ -27,11 +27,11 @@ public sealed class GptGoldenTests : IDisposable
             ActivationFraction = 0.25,
             AttentionSink = true,
             BigramTable = true,
-            PositionEmbedding = true,
+            Positions = PositionKind.Learned,
             FinalLogitsBias = true,
         };
         using SafetensorsFile weights = SafetensorsFile.Open(Path.Combine(Folder, "model.safetensors"));
-        _model = new Gpt(config, new GptWeights(config, (name, _) => weights.Read(name).ToTorch()));
+        _model = new Transformer(config, new TransformerWeights(config, (name, _) => weights.Read(name).ToTorch()));
     }
 
     public void Dispose()

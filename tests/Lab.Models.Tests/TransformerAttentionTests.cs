@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 namespace Lab.Models.Tests;
 
 /// <summary>Laws of attention that hold whatever the weights are.</summary>
-public sealed class GptAttentionTests : IDisposable
+public sealed class TransformerAttentionTests : IDisposable
 {
     private const string PatternHook = "blocks.1.attn.hook_pattern";
 
@@ -24,7 +24,7 @@ public sealed class GptAttentionTests : IDisposable
     {
         using SmallModel without = WithoutSink();
         _model.Logits([Tokens]).Floats.SequenceEqual(without.Logits([Tokens]).Floats).ShouldBeFalse();
-        foreach (BlockWeights block in _model.Gpt.Weights.Blocks) block.SinkLogit!.fill_(float.NegativeInfinity);
+        foreach (BlockWeights block in _model.Transformer.Weights.Blocks) block.Attention.SinkLogit!.Value.fill_(float.NegativeInfinity);
 
         _model.Logits([Tokens]).ShouldBeClose(without.Logits([Tokens]));
     }
@@ -73,15 +73,15 @@ public sealed class GptAttentionTests : IDisposable
     private SmallModel WithoutSink()
     {
         SmallModel without = new(SmallModel.Config with { AttentionSink = false });
-        Dictionary<string, Tensor> weights = _model.Gpt.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value);
-        foreach (NamedParameter parameter in without.Gpt.Weights.All) parameter.Value.copy_(weights[parameter.Name]);
+        Dictionary<string, Tensor> weights = _model.Transformer.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value);
+        foreach (NamedParameter parameter in without.Transformer.Weights.All) parameter.Value.copy_(weights[parameter.Name]);
         return without;
     }
 
     private static Tensor Pattern(SmallModel model)
     {
         RecordingTap tap = new([PatternHook]);
-        using (NewDisposeScope()) model.Gpt.Forward(tensor(Tokens, dtype: ScalarType.Int64).unsqueeze(0), tap);
+        using (NewDisposeScope()) model.Transformer.Forward(tensor(Tokens, dtype: ScalarType.Int64).unsqueeze(0), tap);
         return tap[PatternHook].ToTorch();
     }
 }

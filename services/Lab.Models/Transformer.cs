@@ -1,0 +1,72 @@
+using static TorchSharp.torch;
+
+namespace Lab.Models;
+
+/// <summary>
+/// A pre-norm decoder: GPT-2, Llama, Mistral, Qwen, Gemma 3 or a weight-sparse model, as its config says. Not safe for concurrent
+/// use: one thread owns a model.
+/// </summary>
+public sealed class Transformer : IDisposable
+{
+    /// <summary>A model over existing weights, which it owns from now on.</summary>
+    public Transformer(TransformerConfig config, TransformerWeights weights)
+    {
+        Config = config.Validate();
+        Weights = weights;
+        Hooks = new HookCatalog(config, weights.Names);
+    }
+
+    /// <summary>The architecture.</summary>
+    public TransformerConfig Config { get; }
+
+    /// <summary>The parameters.</summary>
+    public TransformerWeights Weights { get; }
+
+    /// <summary>Where activations can be reached.</summary>
+    public HookCatalog Hooks { get; }
+
+    /// <summary>Where the weights are.</summary>
+    public Device Device => Weights.TokenEmbedding.Value.device;
+
+    /// <summary>The type of the weights and activations: FP32, BF16 or FP64.</summary>
+    public ScalarType ScalarType => Weights.TokenEmbedding.Value.dtype;
+
+    /// <summary>Runs whole rows.</summary>
+    /// <param name="ids">[rows, pos], int64, each below d_vocab; pos at most n_ctx.</param>
+    /// <param name="tap">Sees and changes activations; null for none, at no cost.</param>
+    /// <returns>Logits [rows, pos, d_vocab], in the caller's dispose scope.</returns>
+    public Tensor Forward(Tensor ids, IActivationTap? tap = null) => Forward(new ForwardInput(ids), tap)!;
+
+    /// <summary>Runs the model.</summary>
+    /// <param name="input">What to read, and which logits to give.</param>
+    /// <param name="tap">Sees and changes activations; null for none, at no cost.</param>
+    /// <returns>
+    /// Logits, in the caller's dispose scope: [rows, pos, d_vocab], or [tokens, d_vocab] where tokens are named; null for none.
+    /// </returns>
+    /// <exception cref="ArgumentException">The IDs are not [rows, pos], or a row would be longer than n_ctx.</exception>
+    public Tensor? Forward(ForwardInput input, IActivationTap? tap = null)
+    {
+        long[] shape = input.Ids.shape;
+        int past = input.Caches is { Count: > 0 } caches ? caches.Max(cache => cache.Length) : 0;
+        if (shape.Length != 2 || past + shape[1] > Config.NCtx)
+        {
+            string before = past > 0 ? $" after {past} tokens" : "";
+            throw new ArgumentException($"Token IDs must be [rows, pos] with at most {Config.NCtx} positions, not [{string.Join(", ", shape)}]{before}.", nameof(input));
+        }
+
+        if (input.Caches is not null && input.Caches.Count != shape[0])
+            throw new ArgumentException($"{input.Caches.Count} caches do not fit {shape[0]} rows.", nameof(input));
+
+        using var scope = NewDisposeScope();
+        Tensor? logits = new ForwardPass(this, input, tap).Run();
+        if (input.Caches is not null)
+        {
+            for (int row = 0; row < input.Caches.Count; row++) input.Caches[row].Length += input.Lengths?[row] ?? (int)shape[1];
+        }
+
+        return logits?.MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Weights.Dispose();
+}
