@@ -178,11 +178,11 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
     {
         ListHooksResponse response = await lab.Client.ListHooksAsync(new ListHooksRequest { Model = ModelName }, cancellationToken: TestContext.Current.CancellationToken);
 
-        response.Hooks.Count.ShouldBe(2 + (2 * 15) + 1);
+        response.Hooks.Count.ShouldBe(2 + (2 * 25) + 4);
         Hook z = response.Hooks.Single(hook => hook.Name == "blocks.1.attn.hook_z");
         z.Dimensions.ShouldBe(["batch", "pos", "head", "d_head"]);
         z.Shape.ShouldBe([-1, -1, 2, 16]);
-        z.Aliases.ShouldBe(["1.attn.y"]);
+        z.Aliases.ShouldContain("1.attn.y");
     }
 
     [Fact]

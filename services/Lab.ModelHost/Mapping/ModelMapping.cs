@@ -42,6 +42,10 @@ internal static class ModelMapping
         HookDimension.DHead => "d_head",
         HookDimension.DModel => "d_model",
         HookDimension.DMlp => "d_mlp",
+        HookDimension.DRead => "d_read",
+        HookDimension.DPos => "d_pos_emb",
+        HookDimension.DVocab => "d_vocab",
+        HookDimension.One => "1",
         _ => throw new ArgumentOutOfRangeException(nameof(dimension), dimension, "It has no name."),
     };
 }

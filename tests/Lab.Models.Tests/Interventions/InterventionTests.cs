@@ -21,14 +21,12 @@ public sealed class InterventionTests : IDisposable
     [MemberData(nameof(Hooks))]
     public void Run_IdentityInterventions_ChangeNothing(string hook)
     {
-        // A change at the sites that split heads or norms takes the long way, whose sums are in another order.
-        bool isOrderKept = !hook.Contains("_in", StringComparison.Ordinal) && !hook.Contains("result", StringComparison.Ordinal) && !hook.Contains("scale", StringComparison.Ordinal);
         PassResult plain = _model.Run(Ragged, [new ActivationSelector(hook)]);
 
         foreach (InterventionOperation identity in (InterventionOperation[])
             [new InterventionOperation.Scale(1), new InterventionOperation.Add(HostTensor.FromFloats("", [0])), new InterventionOperation.Set(plain.Captured[0])])
         {
-            _model.Run(Ragged, [], At(hook, identity)).Logits.ShouldBeClose(plain.Logits, isOrderKept ? 0 : 1e-5);
+            _model.Run(Ragged, [], At(hook, identity)).Logits.ShouldBeClose(plain.Logits, Tolerance(hook));
         }
     }
 
@@ -40,7 +38,7 @@ public sealed class InterventionTests : IDisposable
 
         PassResult patched = _model.Run(Ragged, [], new Intervention(new ActivationSelector(hook) { Rows = [2] }, new InterventionOperation.Patch(2)));
 
-        patched.Logits.ShouldBeClose(plain.Logits, 0);
+        patched.Logits.ShouldBeClose(plain.Logits, Tolerance(hook));
         patched.FireCounts.ShouldBe([1]);
     }
 
@@ -208,6 +206,10 @@ public sealed class InterventionTests : IDisposable
         PassResult result = _model.Run(
             Square, [], At("blocks.*.attn.hook_*", new InterventionOperation.Scale(2)), At("blocks.*.hook_resid_post", new InterventionOperation.Zero()), At("hook_embed", new InterventionOperation.Scale(2)));
 
-        result.FireCounts.ShouldBe([14, 2, 1]);
+        result.FireCounts.ShouldBe([10, 2, 1]);
     }
+
+    /// <summary>A change at the sites that split heads or norms takes the long way, whose sums are in another order.</summary>
+    private static double Tolerance(string hook) =>
+        new[] { "_in", "result", "scale" }.Any(part => hook.Contains(part, StringComparison.Ordinal)) ? 1e-5 : 0;
 }
