@@ -27,10 +27,7 @@ internal sealed partial class ModelHostEndpoint
         RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model));
         Encoding encoding = request.CaptureEncoding(plan);
         using IDisposable memory = limits.Admit(model.Config, plan);
-        PassResult result = await runner.RunAsync(model, plan, context.CancellationToken);
-        PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
-        // The pass is over: a slow reader must not keep the model.
-        lease.Dispose();
-        await RunStream.WriteAsync(responseStream, plan.ToStarted(model, request), result, encoding, context.CancellationToken);
+        await using ActivePass pass = new(runner, lease, plan, context.CancellationToken);
+        await RunStream.WriteAsync(responseStream, pass, plan.ToStarted(model, request), encoding, context.CancellationToken);
     }
 }

@@ -1,5 +1,7 @@
+using System.Threading.Channels;
 using Google.Rpc;
 using Grpc.Core;
+using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.Protos.ModelHost.V1;
@@ -49,6 +51,58 @@ public sealed class StreamingTests : IAsyncLifetime
         tensors.Count.ShouldBe(7);
         tensors.Sum(tensor => tensor.Data.Length).ShouldBe(7 * 256 * 64 * 32 * 4);
         Limits.HeldBytes.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Run_FailureInTheLastLayer_ComesAfterTheFirstLayersTensors()
+    {
+        RunRequest request = Request([1, 2, 3]);
+        request.Captures.Add(new Selector { Hook = "blocks.*.hook_resid_mid" });
+        Intervention large = new() { Selector = new Selector { Hook = "blocks.1.hook_resid_mid" }, Scale = new ScaleOperation { Factor = 1e38f } };
+        request.Interventions.Add([large, large]);
+        using AsyncServerStreamingCall<RunResponse> call = _lab.Client.Run(request, cancellationToken: TestContext.Current.CancellationToken);
+        List<RunResponse> before = [];
+
+        RpcException e = await ErrorOf(async () =>
+        {
+            await foreach (RunResponse response in call.ResponseStream.ReadAllAsync(TestContext.Current.CancellationToken)) before.Add(response);
+        });
+
+        e.Reason().ShouldBe("NON_FINITE");
+        before[0].Started.Tensors.Select(tensor => tensor.Name).ShouldBe(["blocks.0.hook_resid_mid", "blocks.1.hook_resid_mid"]);
+        TensorFrameReader reader = new();
+        before[1..].ConvertAll(response => reader.Accept(response.Frame))[^1].ShouldNotBeNull().Name.ShouldBe("blocks.0.hook_resid_mid");
+        Limits.HeldBytes.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Pass_CapturedTensors_ComeBeforeThePassEnds()
+    {
+        ModelRegistry registry = _lab.Host.Services.GetRequiredService<ModelRegistry>();
+        using ModelLease lease = await registry.LeaseAsync(ModelName, "model", TestContext.Current.CancellationToken);
+        RunRequest request = Request([1, 2, 3]);
+        request.Captures.Add(new Selector { Hook = "blocks.*.hook_resid_post" });
+        RunPlan plan = RunPlan.Of(lease.Model.Hooks, lease.Model.Config, request.ToOrder(lease.Model));
+        using ManualResetEventSlim release = new();
+        Channel<string> sent = Channel.CreateUnbounded<string>();
+
+        Task<PassResult> pass = _lab.Host.Services.GetRequiredService<PassRunner>().RunAsync(
+            lease.Model,
+            plan,
+            () => { },
+            tensor =>
+            {
+                sent.Writer.TryWrite(tensor.Name);
+                release.Wait(CancellationToken.None);
+            },
+            TestContext.Current.CancellationToken);
+
+        (await sent.Reader.ReadAsync(TestContext.Current.CancellationToken)).ShouldBe("blocks.0.hook_resid_post");
+        pass.IsCompleted.ShouldBeFalse();
+        sent.Reader.TryRead(out _).ShouldBeFalse();
+        release.Set();
+        await pass;
+        (await sent.Reader.ReadAsync(TestContext.Current.CancellationToken)).ShouldBe("blocks.1.hook_resid_post");
     }
 
     [Fact]

@@ -33,9 +33,10 @@ internal sealed class TextGenerator(PassRunner runner, RunLimits limits)
         int[] fireCounts = new int[order.Interventions.Count];
         for (int step = 0; step < order.MaxNewTokens; step++)
         {
-            PassResult result = await runner.RunAsync(model, PlanStep(model, order, [.. tokens]), ct);
+            HostTensor? logits = null;
+            PassResult result = await runner.RunAsync(model, PlanStep(model, order, [.. tokens]), () => { }, tensor => logits = tensor, ct);
             for (int i = 0; i < fireCounts.Length; i++) fireCounts[i] += result.FireCounts[i];
-            (int id, float logProbability) = sampler.Pick(result.Tensors.Dequeue().Floats);
+            (int id, float logProbability) = sampler.Pick(logits!.Floats);
             tokens.Add(id);
             yield return new GeneratedToken(step, id, logProbability);
             if (order.StopTokens.Contains(id)) break;

@@ -11,8 +11,13 @@ namespace Lab.ModelHost.Passes;
 internal sealed class PassRunner(TimeProvider time)
 {
     /// <summary>Runs a pass. Cancelled, it stops within a layer.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="plan">What to do.</param>
+    /// <param name="begun">Called on the model's thread when the pass begins.</param>
+    /// <param name="send">Gets each tensor on the model's thread as soon as it is captured; must not wait.</param>
+    /// <param name="ct">Cancels the pass.</param>
     /// <exception cref="FailedPreconditionException">A number that is to be sent is not finite.</exception>
-    public async Task<PassResult> RunAsync(ResidentModel model, RunPlan plan, CancellationToken ct)
+    public async Task<PassResult> RunAsync(ResidentModel model, RunPlan plan, Action begun, Action<HostTensor> send, CancellationToken ct)
     {
         long submitted = time.GetTimestamp();
         try
@@ -21,8 +26,9 @@ internal sealed class PassRunner(TimeProvider time)
                 token =>
                 {
                     long started = time.GetTimestamp();
-                    (Queue<HostTensor> tensors, IReadOnlyList<int> fireCounts) = Run(model, plan, token);
-                    return new PassResult(tensors, fireCounts, time.GetElapsedTime(submitted, started), time.GetElapsedTime(started));
+                    begun();
+                    IReadOnlyList<int> fireCounts = Run(model, plan, send, token);
+                    return new PassResult(fireCounts, time.GetElapsedTime(submitted, started), time.GetElapsedTime(started));
                 },
                 ct);
         }
@@ -45,23 +51,22 @@ internal sealed class PassRunner(TimeProvider time)
         }
     }
 
-    private static (Queue<HostTensor> Tensors, IReadOnlyList<int> FireCounts) Run(ResidentModel model, RunPlan plan, CancellationToken ct)
+    private static IReadOnlyList<int> Run(ResidentModel model, RunPlan plan, Action<HostTensor> send, CancellationToken ct)
     {
         using var noGrad = no_grad();
         TokenBatch batch = plan.Forward.Batch;
         InterventionTap interventions = new(plan.Forward.Interventions, batch.Lengths);
-        CaptureTap captures = new(plan.Forward.Captures, plan.Order.DataType);
+        CaptureTap captures = new(plan.Forward.Captures, plan.Order.DataType, send);
         Tensor logits = model.Transformer.Forward(batch.ToTensor(model.Transformer.Device), new ForwardTap(interventions, captures, ct));
         ct.ThrowIfCancellationRequested();
-        Queue<HostTensor> tensors = new(captures.Tensors);
         if (plan.Order.Logits != LogitsSelection.None)
         {
             HostTensor copy = Selected(logits, batch, plan.Order.Logits).ToHost(RunPlan.LogitsName, plan.Order.DataType);
             FiniteCheck.Require(copy);
-            tensors.Enqueue(copy);
+            send(copy);
         }
 
-        return (tensors, interventions.FireCounts);
+        return interventions.FireCounts;
     }
 
     private static Tensor Selected(Tensor logits, TokenBatch batch, LogitsSelection selection)

@@ -6,20 +6,21 @@ using Lab.Tensors;
 
 namespace Lab.ModelHost.Passes;
 
-/// <summary>Writes what a run gave. Each write waits until the transport takes it, so a slow reader holds back the stream.</summary>
+/// <summary>Writes what a run gives, while it runs. Each write waits until the transport takes it, so a slow reader holds back the stream.</summary>
 internal static class RunStream
 {
     /// <summary>Writes what was started, every tensor as frames, and the summary; each tensor's memory is let go once it is written.</summary>
     public static async Task WriteAsync(
-        IServerStreamWriter<RunResponse> writer, RunStarted started, PassResult result, Encoding captureEncoding, CancellationToken ct)
+        IServerStreamWriter<RunResponse> writer, ActivePass pass, RunStarted started, Encoding captureEncoding, CancellationToken ct)
     {
+        await pass.BeginAsync();
         await writer.WriteAsync(new RunResponse { Started = started }, ct);
-        while (result.Tensors.TryDequeue(out HostTensor? tensor))
+        await foreach (HostTensor tensor in pass.ReadTensorsAsync(ct))
         {
             Encoding encoding = tensor.Name == RunPlan.LogitsName ? Encoding.Raw : captureEncoding;
             foreach (TensorFrame frame in TensorFrames.Encode(tensor, encoding)) await writer.WriteAsync(new RunResponse { Frame = frame }, ct);
         }
 
-        await writer.WriteAsync(new RunResponse { Summary = result.ToSummary() }, ct);
+        await writer.WriteAsync(new RunResponse { Summary = (await pass.EndAsync()).ToSummary() }, ct);
     }
 }

@@ -8,18 +8,21 @@ public sealed class CaptureTap : IActivationTap
 {
     private readonly ILookup<int, ResolvedSelection> _byHook;
     private readonly TensorDataType _type;
+    private readonly Action<HostTensor> _send;
     private readonly List<HostTensor> _tensors = [];
 
     /// <summary>A tap for one pass.</summary>
     /// <param name="captures">What to copy, resolved for the batch.</param>
     /// <param name="type">The type of the copies.</param>
-    public CaptureTap(IReadOnlyList<ResolvedSelection> captures, TensorDataType type = TensorDataType.Float32)
+    /// <param name="send">Gets each copy as soon as it is made, during the pass; by default they are kept in <see cref="Tensors"/>.</param>
+    public CaptureTap(IReadOnlyList<ResolvedSelection> captures, TensorDataType type = TensorDataType.Float32, Action<HostTensor>? send = null)
     {
+        _send = send ?? _tensors.Add;
         _byHook = captures.ToLookup(selection => selection.Hook.Index);
         _type = type;
     }
 
-    /// <summary>The copies so far, by the hooks' canonical names, in the order of the forward pass.</summary>
+    /// <summary>The copies so far that were kept, by the hooks' canonical names, in the order of the forward pass.</summary>
     public IReadOnlyList<HostTensor> Tensors => _tensors;
 
     /// <inheritdoc/>
@@ -34,7 +37,7 @@ public sealed class CaptureTap : IActivationTap
         {
             HostTensor copy = selection.Gather(x).ToHost(hook.Name, _type);
             FiniteCheck.Require(hook.IsAttention ? selection.Gather(x.tril()).ToHost(hook.Name, _type) : copy);
-            _tensors.Add(copy);
+            _send(copy);
         }
 
         return x;
