@@ -19,18 +19,14 @@ public static class SafetensorsWriter
     /// <exception cref="IOException">The file cannot be written, such as when the disk is full; nothing is left behind.</exception>
     public static void Write(string path, IEnumerable<HostTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        HostTensor[] ordered = [.. tensors.OrderByDescending(tensor => tensor.DataType.Size()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+        HostTensor[] ordered = Order(tensors);
         ReadOnlyMemory<byte> header = BuildHeader(ordered, metadata);
         string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
         try
         {
             using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
-                Span<byte> prefix = stackalloc byte[sizeof(ulong)];
-                BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
-                stream.Write(prefix);
-                stream.Write(header.Span);
-                foreach (HostTensor tensor in ordered) stream.Write(tensor.Data.Span);
+                WriteTo(stream, header, ordered);
                 stream.Flush(flushToDisk: true);
             }
 
@@ -40,6 +36,32 @@ public static class SafetensorsWriter
         {
             File.Delete(temporary);
         }
+    }
+
+    /// <summary>The bytes of a file that <see cref="Write"/> would write.</summary>
+    /// <exception cref="ArgumentException">Two tensors have one name, or one is named <c>__metadata__</c>.</exception>
+    /// <exception cref="NotSupportedException">They would be more than 2 GiB.</exception>
+    public static byte[] ToBytes(IEnumerable<HostTensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        HostTensor[] ordered = Order(tensors);
+        ReadOnlyMemory<byte> header = BuildHeader(ordered, metadata);
+        long size = sizeof(ulong) + header.Length + ordered.Sum(tensor => (long)tensor.Data.Length);
+        if (size > Array.MaxLength) throw new NotSupportedException($"The tensors have {size} bytes; at most {Array.MaxLength} fit into one array.");
+        byte[] bytes = GC.AllocateUninitializedArray<byte>((int)size);
+        WriteTo(new MemoryStream(bytes), header, ordered);
+        return bytes;
+    }
+
+    private static HostTensor[] Order(IEnumerable<HostTensor> tensors) =>
+        [.. tensors.OrderByDescending(tensor => tensor.DataType.Size()).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    private static void WriteTo(Stream stream, ReadOnlyMemory<byte> header, HostTensor[] ordered)
+    {
+        Span<byte> prefix = stackalloc byte[sizeof(ulong)];
+        BinaryPrimitives.WriteUInt64LittleEndian(prefix, (ulong)header.Length);
+        stream.Write(prefix);
+        stream.Write(header.Span);
+        foreach (HostTensor tensor in ordered) stream.Write(tensor.Data.Span);
     }
 
     private static ReadOnlyMemory<byte> BuildHeader(HostTensor[] tensors, IReadOnlyDictionary<string, string>? metadata)
