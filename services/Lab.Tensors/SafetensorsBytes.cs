@@ -21,9 +21,13 @@ public sealed record SafetensorsBytes(IReadOnlyDictionary<string, HostTensor> Te
         }
 
         SafetensorsHeader header = SafetensorsHeader.Parse(bytes.Slice(sizeof(ulong), (int)length).ToArray(), bytes.Length, name);
-        return new SafetensorsBytes(header.Entries.Values.ToDictionary(entry => entry.Name, entry => ToTensor(entry, bytes)), header.Metadata);
+        return new SafetensorsBytes(header.Entries.Values.ToDictionary(entry => entry.Name, entry => ToTensor(entry, bytes, name)), header.Metadata);
     }
 
-    private static HostTensor ToTensor(SafetensorsEntry entry, ReadOnlyMemory<byte> bytes) =>
-        new(entry.Name, entry.DataType, [.. entry.Shape], bytes.Slice((int)entry.Offset, (int)entry.ByteCount));
+    private static HostTensor ToTensor(SafetensorsEntry entry, ReadOnlyMemory<byte> bytes, string name) =>
+        new(
+            entry.Name,
+            entry.DataType ?? throw new InvalidDataException($"{name}: tensor '{entry.Name}' is of type {entry.StoredType}, which cannot be read."),
+            [.. entry.Shape],
+            bytes.Slice((int)entry.Offset, (int)entry.ByteCount));
 }

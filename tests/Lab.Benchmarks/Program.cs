@@ -1,9 +1,10 @@
 using Lab.Benchmarks;
+using Lab.Benchmarks.Statistics;
 using Lab.Benchmarks.Streaming;
 using Lab.Benchmarks.Training;
 
-// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- stream|train|all]
-IBenchmark[] benchmarks = [new StreamBenchmark(), new TrainBenchmark()];
+// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- stream|train|statistics|all]
+IBenchmark[] benchmarks = [new StreamBenchmark(), new TrainBenchmark(), new StatisticsBenchmark()];
 
 string wanted = args is [var name, ..] ? name : "all";
 IBenchmark[] selected = [.. benchmarks.Where(benchmark => wanted == "all" || wanted == benchmark.Name)];
