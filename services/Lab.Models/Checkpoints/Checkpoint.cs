@@ -44,7 +44,7 @@ public static class Checkpoint
     public static ICheckpoint OpenSafetensors(string file, bool share = true) =>
         file.EndsWith(".json", StringComparison.Ordinal) ? SafetensorsCheckpoint.OpenIndex(file, share) : SafetensorsCheckpoint.OpenFile(file, share);
 
-    /// <summary>Opens a .pt file of PyTorch 1.6 or later: a zip of a pickle and the storages. Not there yet.</summary>
+    /// <summary>Opens a .pt file of PyTorch 1.6 or later: a zip of a pickle and the storages. Its pickle may build tensors and containers, and nothing else: no code of the file's choosing runs.</summary>
     /// <param name="file">The file's path.</param>
     /// <param name="share">Whether tensors may share the file's pages.</param>
     /// <returns>The open checkpoint; the caller disposes it.</returns>
@@ -53,5 +53,5 @@ public static class Checkpoint
     /// The file is malformed, or its pickle holds anything else than tensors, containers and plain values. Names the file and the
     /// byte, opcode or global.
     /// </exception>
-    public static ICheckpoint OpenPickle(string file, bool share = true) => throw new NotSupportedException($"{file}: .pt files are not read yet.");
+    public static ICheckpoint OpenPickle(string file, bool share = true) => PickleCheckpoint.Open(file, share);
 }
