@@ -15,7 +15,7 @@ public sealed class StatisticsTapTests
     public void Pass_AnyHook_GivesTheStatisticsOfWhatIsCaptured()
     {
         using SmallModel model = new();
-        foreach (HookPoint hook in model.Gpt.Hooks.All.Where(hook => !hook.Dimensions.Contains(HookDimension.KeyPos)))
+        foreach (HookPoint hook in model.Transformer.Hooks.All.Where(hook => !hook.Dimensions.Contains(HookDimension.KeyPos)))
         {
             ActivationSelector selector = new(hook.Name);
             ActivationStatistics actual = Collect(model, selector)[hook.Name];
@@ -119,7 +119,7 @@ public sealed class StatisticsTapTests
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         StatisticsTap tap = new(plan.Captures, statistics, plan.Batch, filter, origins, isCancelled ? new CancellationToken(canceled: true) : TestContext.Current.CancellationToken);
-        model.Gpt.Forward(plan.Batch.ToTensor(model.Gpt.Device), tap);
+        model.Transformer.Forward(plan.Batch.ToTensor(model.Transformer.Device), tap);
         return statistics;
     }
 }
