@@ -1,11 +1,12 @@
 using System.Text.Json;
+using Lab.Models.Checkpoints;
 using Lab.Tensors;
 using static TorchSharp.torch;
 
 namespace Lab.Models;
 
 /// <summary>
-/// Models on disk: config.json (the <see cref="TransformerConfig"/>) and model.safetensors (FP32, circuit_sparsity's keys). Equal
+/// Models on disk: config.json (the <see cref="TransformerConfig"/>) and model.safetensors (the family's keys). Equal
 /// models give equal bytes.
 /// </summary>
 public static class TransformerCheckpoint
@@ -27,39 +28,15 @@ public static class TransformerCheckpoint
 
     /// <summary>Reads a model.</summary>
     /// <param name="configPath">The config.</param>
-    /// <param name="safetensorsPath">The weights: every parameter of the config in FP32, and nothing else.</param>
+    /// <param name="safetensorsPath">The weights: every parameter of the config.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
+    /// <param name="type">FP32, BF16 or FP64; null for the stored one.</param>
     /// <exception cref="InvalidDataException">A file is malformed, or the weights are not those of the config. Names the file.</exception>
-    public static Transformer Load(string configPath, string safetensorsPath, Device? device = null)
+    public static Transformer Load(string configPath, string safetensorsPath, Device? device = null, ScalarType? type = null)
     {
         TransformerConfig config = ReadConfig(configPath);
-        using SafetensorsFile file = SafetensorsFile.Open(safetensorsPath);
-        List<Tensor> read = [];
-        try
-        {
-            TransformerWeights weights = new(config, (name, shape) =>
-            {
-                Check(name, shape);
-                read.Add(file.Read(name).ToTorch(device));
-                return read[^1];
-            });
-            if (file.Entries.Keys.Except(weights.All.Select(parameter => parameter.Name)).Order(StringComparer.Ordinal).FirstOrDefault() is { } extra)
-                throw new InvalidDataException($"{safetensorsPath} has the tensor {extra}, which a model of {configPath} has not.");
-            return new Transformer(config, weights);
-        }
-        catch (InvalidDataException)
-        {
-            foreach (Tensor tensor in read) tensor.Dispose();
-            throw;
-        }
-
-        void Check(string name, long[] shape)
-        {
-            if (!file.Entries.TryGetValue(name, out SafetensorsEntry? entry)) throw new InvalidDataException($"{safetensorsPath} has no tensor {name}.");
-            if (entry.DataType != TensorDataType.Float32) throw new InvalidDataException($"{safetensorsPath}: {name} is {entry.DataType}, not Float32.");
-            if (!entry.Shape.SequenceEqual(shape))
-                throw new InvalidDataException($"{safetensorsPath}: {name} has the shape [{string.Join(", ", entry.Shape)}] where {configPath} asks for [{string.Join(", ", shape)}].");
-        }
+        using ICheckpoint checkpoint = Checkpoint.OpenSafetensors(safetensorsPath);
+        return TransformerLoader.Load(config, checkpoint, type, device);
     }
 
     /// <summary>Reads and checks a config.</summary>
