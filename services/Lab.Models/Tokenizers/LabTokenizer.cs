@@ -9,7 +9,7 @@ namespace Lab.Models.Tokenizers;
 /// A byte-level BPE tokenizer. Encoding is lossless: <c>Decode(Encode(text)) == text</c> for every valid Unicode string
 /// (an unpaired surrogate becomes U+FFFD), and plain text never yields the end-of-text token. Safe for use by many threads.
 /// </summary>
-public sealed class LabTokenizer
+public sealed class LabTokenizer : ITokenizer
 {
     /// <summary>The text of the end-of-text token, as it stands in vocab.json.</summary>
     public const string EndOfTextToken = "<|endoftext|>";
@@ -43,6 +43,15 @@ public sealed class LabTokenizer
     /// <summary>The id of the token that separates documents: the last one.</summary>
     public int EndOfText => _tokens.Length - 1;
 
+    /// <summary>End of text also begins a sequence, as in GPT-2; it is not added unless asked for.</summary>
+    public SpecialTokens SpecialTokens => new()
+    {
+        Bos = EndOfText,
+        Eos = EndOfText,
+        Stops = [EndOfText],
+        ByText = new Dictionary<string, int> { [EndOfTextToken] = EndOfText },
+    };
+
     /// <summary>The pairs of token ids that are merged, the most important first; merge i makes token 256 + i.</summary>
     internal IReadOnlyList<(int Left, int Right)> Merges { get; }
 
@@ -61,6 +70,27 @@ public sealed class LabTokenizer
         ArgumentNullException.ThrowIfNull(ids);
         foreach (ReadOnlySpan<char> piece in PreTokens.Split(text)) ids.AddRange(EncodePiece(piece));
     }
+
+    /// <inheritdoc/>
+    public TokenizedText Encode(string text, EncodeOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        ArgumentNullException.ThrowIfNull(options);
+        text = CodePoints.WellFormed(text);
+        var builder = new TokenListBuilder(text, text.Length / 2);
+        int start = 0;
+        while (options.ParseSpecial && text.IndexOf(EndOfTextToken, start, StringComparison.Ordinal) is >= 0 and int found)
+        {
+            EncodeTo(builder, start, found);
+            builder.Add(EndOfText, new TextSpan(found, start = found + EndOfTextToken.Length));
+        }
+
+        EncodeTo(builder, start, text.Length);
+        return builder.Build(options.Bos, EndOfText, [], []);
+    }
+
+    /// <inheritdoc/>
+    string ITokenizer.Decode(ReadOnlySpan<int> ids, bool skipSpecial) => skipSpecial ? Decode([.. ids.ToArray().Where(id => id != EndOfText)]) : Decode(ids);
 
     /// <summary>Turns token ids back into text. Bytes that are not UTF-8 on their own become U+FFFD.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
@@ -106,6 +136,21 @@ public sealed class LabTokenizer
     private byte[] BytesOf(int id) => (uint)id < (uint)_tokens.Length
         ? _tokens[id]
         : throw new ArgumentOutOfRangeException(nameof(id), id, $"Token {id} is not in the vocabulary of {VocabSize}.");
+
+    private void EncodeTo(TokenListBuilder builder, int start, int end)
+    {
+        foreach (ReadOnlySpan<char> piece in PreTokens.Split(builder.Text.AsSpan(start, end - start)))
+        {
+            var cursor = new ByteCursor(piece);
+            foreach (int id in EncodePiece(piece))
+            {
+                TextSpan span = cursor.Take(_tokens[id].Length);
+                builder.Add(id, new TextSpan(start + span.Start, start + span.End));
+            }
+
+            start += piece.Length;
+        }
+    }
 
     private ReadOnlySpan<int> EncodePiece(ReadOnlySpan<char> piece)
     {

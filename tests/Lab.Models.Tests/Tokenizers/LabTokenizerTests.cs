@@ -137,6 +137,30 @@ public sealed class LabTokenizerTests : IDisposable
         Should.Throw<InvalidDataException>(Load).Message.ShouldContain("each once");
     }
 
+    [Fact]
+    public void Encode_ThroughTheInterface_GivesTheSameIdsAndSpansThatTile()
+    {
+        string text = SampleText.Random(3, 300) + "aé😀";
+
+        TokenizedText encoded = _tokenizer.Encode(text, EncodeOptions.Default);
+
+        encoded.Ids.ShouldBe(_tokenizer.Encode(text));
+        encoded.Bos.ShouldBe(BosState.Absent);
+        encoded.Spans[0].Start.ShouldBe(0);
+        encoded.Spans[^1].End.ShouldBe(text.Length);
+        encoded.Spans.Zip(encoded.Spans.Skip(1)).ShouldAllBe(pair => pair.Second.Start == pair.First.End || pair.Second == pair.First || pair.Second.Start < pair.First.End);
+    }
+
+    [Fact]
+    public void Encode_ThroughTheInterface_ParsesEndOfTextWhereAsked()
+    {
+        TokenizedText encoded = _tokenizer.Encode("a<|endoftext|>b", new EncodeOptions { ParseSpecial = true, Bos = BosPolicy.Always });
+
+        encoded.Ids.ShouldBe([_tokenizer.EndOfText, .. _tokenizer.Encode("a"), _tokenizer.EndOfText, .. _tokenizer.Encode("b")]);
+        encoded.Spans.ShouldBe([new TextSpan(0, 0), new TextSpan(0, 1), new TextSpan(1, 14), new TextSpan(14, 15)]);
+        ((ITokenizer)_tokenizer).Decode(encoded.Ids, skipSpecial: true).ShouldBe("ab");
+    }
+
     private LabTokenizer SaveAndLoad()
     {
         _tokenizer.Save(_folder.Path);
