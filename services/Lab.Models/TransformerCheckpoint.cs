@@ -30,7 +30,7 @@ public static class TransformerCheckpoint
     /// <param name="configPath">The config.</param>
     /// <param name="safetensorsPath">The weights: every parameter of the config.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
-    /// <param name="type">FP32, BF16 or FP64; null for the stored one.</param>
+    /// <param name="type">FP32, BF16 or FP64; null for FP32.</param>
     /// <exception cref="InvalidDataException">A file is malformed, or the weights are not those of the config. Names the file.</exception>
     public static Transformer Load(string configPath, string safetensorsPath, Device? device = null, ScalarType? type = null)
     {

@@ -9,7 +9,7 @@ public static partial class TransformerLoader
     /// <summary>Loads a model. On the CPU, weights of the wanted type share the files' pages; others are one copy.</summary>
     /// <param name="config">The architecture.</param>
     /// <param name="checkpoint">The weights. May be disposed afterwards.</param>
-    /// <param name="type">FP32, BF16 or FP64; null for the type of the token embedding, or FP32 where that is FP16.</param>
+    /// <param name="type">FP32, BF16 or FP64; null for FP32, whatever the files hold: results are then those of the stored weights.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <param name="progress">Told the bytes of the checkpoint that were loaded so far.</param>
     /// <param name="ct">Checked before each tensor.</param>
@@ -22,7 +22,7 @@ public static partial class TransformerLoader
         TransformerConfig config, ICheckpoint checkpoint, ScalarType? type = null, Device? device = null, Action<long>? progress = null, CancellationToken ct = default)
     {
         string root = RootOf(config, checkpoint);
-        ScalarType wanted = type ?? StoredType(config, checkpoint, root);
+        ScalarType wanted = type ?? ScalarType.Float32;
         if (wanted is not (ScalarType.Float32 or ScalarType.BFloat16 or ScalarType.Float64)) throw new ArgumentException($"A model is FP32, BF16 or FP64, not {wanted}.", nameof(type));
         List<Tensor> loaded = [];
         bool isDone = false;
@@ -58,26 +58,13 @@ public static partial class TransformerLoader
     /// <summary>The bytes that the model will have in memory.</summary>
     public static long SizeOf(TransformerConfig config, ICheckpoint checkpoint, ScalarType? type = null)
     {
-        ScalarType wanted = type ?? StoredType(config, checkpoint, RootOf(config, checkpoint));
-        long elementSize = wanted switch
+        long elementSize = type switch
         {
             ScalarType.Float64 => 8,
             ScalarType.BFloat16 => 2,
             _ => 4,
         };
         return checkpoint.Tensors.Values.Where(tensor => !IsNoParameter(config, tensor.Name)).Sum(tensor => tensor.Shape.Aggregate(elementSize, (product, size) => product * size));
-    }
-
-    /// <summary>The type that a model has where none is asked for.</summary>
-    private static ScalarType StoredType(TransformerConfig config, ICheckpoint checkpoint, string root)
-    {
-        ParameterNames names = ParameterNames.Of(config.Family, root);
-        return Named(checkpoint, $"{names.Root}{names.Embed}.weight")?.Type.Code switch
-        {
-            "BF16" => ScalarType.BFloat16,
-            "F64" => ScalarType.Float64,
-            _ => ScalarType.Float32,
-        };
     }
 
     /// <summary>What stands before the keys: files differ in whether they keep the names of the modules around the decoder.</summary>

@@ -44,7 +44,7 @@ public sealed class ModelFolder : IDisposable
 
     /// <summary>Reads a folder and loads its model.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="type">FP32, BF16 or FP64; null for the stored one, or FP32 where that is FP16.</param>
+    /// <param name="type">FP32, BF16 or FP64; null for FP32.</param>
     /// <param name="device">Where the weights go; the CPU by default.</param>
     /// <exception cref="InvalidDataException">The files do not make a model.</exception>
     public static Transformer Load(string folder, ScalarType? type = null, Device? device = null)
