@@ -19,7 +19,8 @@ internal static class TorchFile
             uint length = isZip64 ? uint.MaxValue : (uint)bytes.Length;
             byte[] extra = isZip64 ? [1, 0, 24, 0, .. Number(bytes.Length, 8), .. Number(bytes.Length, 8), .. Number(at, 8)] : [];
             byte[] common = [.. Number(flags, 2), .. Number(method, 2), 0, 0, 0, 0, 0, 0, 0, 0, .. Number(length, 4), .. Number(length, 4), .. Number(text.Length, 2)];
-            zip.Write([0x50, 0x4B, 3, 4, 20, 0, .. common, 0, 0, .. text, .. bytes]);
+            zip.Write([0x50, 0x4B, 3, 4, 20, 0, .. common, 0, 0, .. text]);
+            zip.Write(bytes);
             directory.Write(
             [
                 0x50, 0x4B, 1, 2, 20, 0, 20, 0, .. common, .. Number(extra.Length, 2), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
