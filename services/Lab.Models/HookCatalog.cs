@@ -51,6 +51,9 @@ public sealed class HookCatalog
     /// <summary>The logits.</summary>
     public HookPoint UnembedOut { get; }
 
+    /// <summary>The model that has them.</summary>
+    internal TransformerConfig Config => _config;
+
     /// <summary>Finds a hook by its name or an alias.</summary>
     public HookPoint? Find(string nameOrAlias) => _byName.GetValueOrDefault(nameOrAlias);
 
@@ -74,6 +77,7 @@ public sealed class HookCatalog
         {
             IsOnRequest = isOnRequest,
             HasSharedHeads = isShared,
+            Window = layer < 0 ? int.MaxValue : _config.WindowOf(layer),
         };
         _hooks.Add(hook);
         _byName.Add(name, hook);

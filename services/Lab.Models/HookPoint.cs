@@ -63,4 +63,7 @@ public sealed record HookPoint(string Name, int Layer, IReadOnlyList<HookDimensi
 
     /// <summary>Whether its heads are those of keys and values, each shared by several query heads.</summary>
     public bool HasSharedHeads { get; init; }
+
+    /// <summary>How many tokens its layer's queries look at, their own included; <see cref="int.MaxValue"/> for all.</summary>
+    public int Window { get; init; } = int.MaxValue;
 }

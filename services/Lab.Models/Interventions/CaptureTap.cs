@@ -36,7 +36,7 @@ public sealed class CaptureTap : IActivationTap
         foreach (ResolvedSelection selection in _byHook[hook.Index])
         {
             HostTensor copy = selection.Gather(x).ToHost(hook.Name, _type);
-            FiniteCheck.Require(hook.IsAttention ? selection.Gather(x.tril()).ToHost(hook.Name, _type) : copy);
+            FiniteCheck.Require(hook.IsAttention ? selection.Gather(selection.ZeroUnseen(x)).ToHost(hook.Name, _type) : copy);
             _send(copy);
         }
 

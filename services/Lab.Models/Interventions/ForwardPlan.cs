@@ -1,14 +1,28 @@
 namespace Lab.Models.Interventions;
 
 /// <summary>What to change and capture in one pass over one batch, with everything checked before anything runs.</summary>
-/// <param name="Batch">The tokens.</param>
-/// <param name="Captures">In the order of the forward pass; at one hook in the order of the request.</param>
-/// <param name="Interventions">In the order of the request.</param>
-public sealed record ForwardPlan(TokenBatch Batch, IReadOnlyList<ResolvedSelection> Captures, IReadOnlyList<ResolvedIntervention> Interventions)
+public sealed class ForwardPlan
 {
+    private readonly IReadOnlyList<ResolvedSelection> _captures;
+
+    private ForwardPlan(TokenBatch batch, IReadOnlyList<ResolvedSelection> captures, IReadOnlyList<ResolvedIntervention> interventions, bool isGeneration)
+    {
+        (Batch, _captures, Interventions) = (batch, captures, interventions);
+        Captures = isGeneration ? [.. captures.Where(capture => capture.TokenCount > 0)] : captures;
+    }
+
+    /// <summary>The tokens.</summary>
+    public TokenBatch Batch { get; }
+
+    /// <summary>In the order of the forward pass; at one hook in the order of the request. In generation those that have a token in this pass.</summary>
+    public IReadOnlyList<ResolvedSelection> Captures { get; }
+
+    /// <summary>In the order of the request.</summary>
+    public IReadOnlyList<ResolvedIntervention> Interventions { get; }
+
     /// <summary>Resolves selectors and checks values.</summary>
     /// <param name="hooks">The model's hooks.</param>
-    /// <param name="batch">The tokens.</param>
+    /// <param name="batch">The tokens: whole rows, or with <paramref name="at"/> the one new token of each.</param>
     /// <param name="captures">What to capture, after the interventions at that hook.</param>
     /// <param name="interventions">What to change, in order.</param>
     /// <param name="prefix">What stands before "captures[0]" and "interventions[0]" in the paths of errors.</param>
@@ -16,6 +30,7 @@ public sealed record ForwardPlan(TokenBatch Batch, IReadOnlyList<ResolvedSelecti
     /// <param name="unmatched">
     /// Gets "captures[1].hook: reason" for each selector that matches nothing, which is then left out; if null, that is an error.
     /// </param>
+    /// <param name="at">The step of decoding; null for a run, and for the prefill.</param>
     /// <exception cref="InvalidSelectionException">A selector matches no hook, or an index is out of range.</exception>
     /// <exception cref="ArgumentException">A value does not fit. ParamName is its path.</exception>
     public static ForwardPlan Resolve(
@@ -25,24 +40,48 @@ public sealed record ForwardPlan(TokenBatch Batch, IReadOnlyList<ResolvedSelecti
         IReadOnlyList<Intervention> interventions,
         string prefix = "",
         int reach = 0,
-        ICollection<string>? unmatched = null)
+        ICollection<string>? unmatched = null,
+        StepPosition? at = null)
     {
-        SelectionResolver resolver = new(hooks, batch.Lengths, reach);
+        SelectionResolver resolver = new(hooks, batch, reach, at);
         List<ResolvedSelection> selections = [];
         for (int i = 0; i < captures.Count; i++)
         {
             string field = $"{prefix}captures[{i}]";
-            selections.AddRange(Try(() => resolver.Resolve(captures[i], field), prefix, unmatched) ?? []);
+            selections.AddRange(Try(() => resolver.Resolve(captures[i], field, i), prefix, unmatched) ?? []);
         }
 
         List<ResolvedIntervention> resolved = [];
         for (int i = 0; i < interventions.Count; i++)
         {
             string field = $"{prefix}interventions[{i}]";
-            if (Try(() => ResolvedIntervention.Resolve(interventions[i], resolver, field), prefix, unmatched) is { } one) resolved.Add(one);
+            if (Try(() => ResolvedIntervention.Resolve(interventions[i], resolver, field, i), prefix, unmatched) is { } one) resolved.Add(one);
         }
 
-        return new ForwardPlan(batch, [.. selections.OrderBy(selection => selection.Hook.Index)], resolved);
+        bool isGeneration = reach > 0 || at is not null;
+        ForwardPlan plan = new(batch, [.. selections.OrderBy(selection => selection.Hook.Index)], resolved, isGeneration);
+        if (unmatched is not null && !isGeneration) plan.ReportEmpty(unmatched);
+        return plan;
+    }
+
+    /// <summary>The plan of a step of decoding, from that of the prefill: nothing is checked again, and no hook is looked up.</summary>
+    /// <param name="batch">The one new token of each row.</param>
+    /// <param name="at">The step.</param>
+    public ForwardPlan AtStep(TokenBatch batch, StepPosition at)
+    {
+        // Hooks of one selector share their tokens.
+        Dictionary<TokenRule, TokenSelection> known = [];
+        ResolvedSelection Move(ResolvedSelection selection)
+        {
+            if (!known.TryGetValue(selection.Rule, out TokenSelection? tokens)) known.Add(selection.Rule, tokens = selection.Rule.Select(batch, at));
+            return selection.With(tokens);
+        }
+
+        return new ForwardPlan(
+            batch,
+            [.. _captures.Select(Move)],
+            [.. Interventions.Select(one => one with { Selections = [.. one.Selections.Select(selection => Move(selection).Distinct())] })],
+            isGeneration: true);
     }
 
     private static T? Try<T>(Func<T> resolve, string prefix, ICollection<string>? unmatched)
@@ -57,5 +96,13 @@ public sealed record ForwardPlan(TokenBatch Batch, IReadOnlyList<ResolvedSelecti
             unmatched.Add($"{e.ParamName![prefix.Length..]}: {e.Reason}");
             return null;
         }
+    }
+
+    private void ReportEmpty(ICollection<string> unmatched)
+    {
+        foreach (ResolvedSelection capture in _captures.Where(capture => capture.TokenCount == 0).DistinctBy(capture => capture.Index))
+            unmatched.Add($"captures[{capture.Index}]: no token is selected.");
+        foreach (ResolvedIntervention one in Interventions.Where(one => one.Selections.All(selection => selection.TokenCount == 0)))
+            unmatched.Add($"interventions[{one.Index}].selector: no token is selected.");
     }
 }

@@ -1,3 +1,4 @@
+using Lab.Tensors;
 using static TorchSharp.torch;
 
 namespace Lab.Models.Interventions;
@@ -20,6 +21,7 @@ public sealed class InterventionTap : IActivationTap
         {
             foreach (ResolvedSelection selection in interventions[i].Selections)
             {
+                if (selection.TokenCount == 0) continue;
                 if (!_stepsByHook.TryGetValue(selection.Hook.Index, out List<Step>? steps)) _stepsByHook.Add(selection.Hook.Index, steps = []);
                 steps.Add(new Step(i, interventions[i].Source.Operation, selection));
             }
@@ -39,7 +41,6 @@ public sealed class InterventionTap : IActivationTap
         Tensor current = x;
         foreach (Step step in _stepsByHook[hook.Index])
         {
-            if (step.Selection.Tokens.PresentCount == 0) continue;
             current = step.Selection.Replace(current, (selected, tokens) => Change(step, x, selected, tokens));
             _fireCounts[step.Intervention]++;
         }
@@ -54,15 +55,21 @@ public sealed class InterventionTap : IActivationTap
     /// <param name="tokens">Their tokens in the flattened batch; null for all.</param>
     private Tensor Change(Step step, Tensor original, Tensor selected, long[]? tokens) => step.Operation switch
     {
-        InterventionOperation.Set set => step.Selection.Broadcast(set.Value, original),
-        InterventionOperation.Add add => selected + (step.Selection.Broadcast(add.Value, original) * add.Coefficient),
+        InterventionOperation.Set set => step.Selection.Broadcast(Operand(set.Value, original)),
+        InterventionOperation.Add add => selected + (step.Selection.Broadcast(Operand(add.Value, original)) * add.Coefficient),
         InterventionOperation.Scale scale => selected * scale.Factor,
         InterventionOperation.Zero => zeros_like(selected),
-        InterventionOperation.Mean { Value: { } value } => ResolvedSelection.BroadcastMeans(value, selected),
-        InterventionOperation.Mean => step.Selection.At(original, new TokenSelection(_lengths, null, null).PresentTokens().Tokens).mean([0], keepdim: true),
+        InterventionOperation.Mean { Value: { } value } => Means(Operand(value, original), selected),
+        InterventionOperation.Mean => step.Selection.At(original, new TokenSelection(_lengths, null).PresentTokens().Tokens).mean([0], keepdim: true),
         InterventionOperation.Patch patch => step.Selection.At(original, SourceTokens(patch.SourceRow, tokens)),
         _ => throw new InvalidOperationException($"{step.Operation} is not an operation."),
     };
+
+    private static Tensor Operand(HostTensor value, Tensor x) => value.ToTorch(x.device).to(x.dtype);
+
+    /// <summary>Means, [channels] or [heads x channels], in the layout of what is selected.</summary>
+    private static Tensor Means(Tensor means, Tensor selected) =>
+        means.numel() == selected.shape[^1] ? means.view(-1) : means.view(selected.shape[1], selected.shape[2]);
 
     /// <summary>The source row's tokens at the positions of the given ones.</summary>
     private long[] SourceTokens(int sourceRow, long[]? tokens)

@@ -4,18 +4,20 @@ namespace Lab.Models.Interventions;
 
 /// <summary>An intervention whose hooks, indices and values are checked for one batch.</summary>
 /// <param name="Source">What was asked for.</param>
-/// <param name="Selections">Where it applies: at least one hook, in the order of the forward pass.</param>
-public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<ResolvedSelection> Selections)
+/// <param name="Selections">Where it applies: at least one hook, in the order of the forward pass. In a pass of a generation each may have no token.</param>
+/// <param name="Index">Its number in the request.</param>
+public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<ResolvedSelection> Selections, int Index)
 {
     /// <summary>Resolves and checks an intervention.</summary>
     /// <param name="source">The intervention.</param>
     /// <param name="resolver">The batch and hooks.</param>
     /// <param name="field">Its path, for errors: "interventions[0]".</param>
+    /// <param name="index">Its number in the request.</param>
     /// <exception cref="InvalidSelectionException">The selector matches nothing or an index is out of range.</exception>
     /// <exception cref="ArgumentException">A value does not fit what is selected, or the operation makes no sense there.</exception>
-    public static ResolvedIntervention Resolve(Intervention source, SelectionResolver resolver, string field)
+    public static ResolvedIntervention Resolve(Intervention source, SelectionResolver resolver, string field, int index)
     {
-        IReadOnlyList<ResolvedSelection> selections = resolver.Resolve(source.Selector, $"{field}.selector");
+        IReadOnlyList<ResolvedSelection> selections = resolver.Resolve(source.Selector, $"{field}.selector", index);
         foreach (ResolvedSelection selection in selections)
         {
             switch (source.Operation)
@@ -39,13 +41,13 @@ public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<Res
             }
         }
 
-        return new ResolvedIntervention(source, selections);
+        return new ResolvedIntervention(source, [.. selections.Select(selection => selection.Distinct())], index);
     }
 
     private static void RequireValue(HostTensor value, ResolvedSelection selection, string field)
     {
         RequireFloats(value, field, allowMasked: selection.IsAttention);
-        long[] selected = [.. selection.Shape];
+        long[] selected = [.. selection.ValueShape];
         bool fits = value.ElementCount == 1 || (value.Shape.Length <= selected.Length && selected.AsSpan(selected.Length - value.Shape.Length).SequenceEqual(value.Shape));
         if (!fits)
         {
@@ -78,12 +80,12 @@ public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<Res
     {
         resolver.RequireRow(row, field, selection.Hook.Name);
         TokenSelection tokens = selection.Tokens;
-        int length = resolver.Lengths[row];
+        int length = tokens.Past + resolver.Batch.Lengths[row];
         for (int i = 0; i < tokens.Rows.Count; i++)
         {
-            for (int j = 0; j < tokens.PositionCount; j++)
+            for (int j = 0; j < tokens.CountOf(i); j++)
             {
-                if (tokens.IsPresent(i, j) && tokens.PositionAt(i, j) >= length)
+                if (tokens.PositionAt(i, j) >= length)
                 {
                     throw new ArgumentException(
                         $"Position {tokens.PositionAt(i, j)} of row {tokens.Rows[i]} has no counterpart in source row {row}, which has {length} tokens ({selection.Hook.Name}).",

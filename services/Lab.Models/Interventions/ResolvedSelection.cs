@@ -3,26 +3,26 @@ using static TorchSharp.torch;
 
 namespace Lab.Models.Interventions;
 
-/// <summary>A selector at one hook, with every index checked. Made by <see cref="SelectionResolver"/>.</summary>
+/// <summary>A selector at one hook in one pass, with every index checked. Made by <see cref="SelectionResolver"/>.</summary>
 public sealed class ResolvedSelection
 {
     private readonly IReadOnlyList<int>? _heads;
     private readonly IReadOnlyList<int>? _channels;
 
-    internal ResolvedSelection(HookPoint hook, TokenSelection tokens, IReadOnlyList<int>? heads, IReadOnlyList<int>? channels, int length)
+    internal ResolvedSelection(HookPoint hook, TokenRule rule, TokenSelection tokens, IReadOnlyList<int>? heads, IReadOnlyList<int>? channels, int index)
     {
-        Hook = hook;
-        Tokens = tokens;
+        (Hook, Rule, Tokens, Index) = (hook, rule, tokens, index);
         (_heads, _channels) = (heads, channels);
         IsAttention = hook.IsAttention;
-        long headCount = hook.HasHeads ? heads?.Count ?? hook.HeadCount : 1;
-        Shape = IsAttention ? [tokens.Rows.Count, headCount, tokens.PositionCount, length]
-            : hook.HasHeads ? [tokens.Rows.Count, tokens.PositionCount, headCount, channels?.Count ?? hook.Channels]
-            : [tokens.Rows.Count, tokens.PositionCount, channels?.Count ?? hook.Channels];
+        Shape = ShapeOf(tokens.PositionCount);
+        ValueShape = ShapeOf(tokens.PlaceCount);
     }
 
     /// <summary>Where.</summary>
     public HookPoint Hook { get; }
+
+    /// <summary>The number of the capture or intervention in the request that it belongs to.</summary>
+    public int Index { get; }
 
     /// <summary>The selected elements' shape, dimensions as the hook's, the longest row's length where all positions are selected.</summary>
     public IReadOnlyList<long> Shape { get; }
@@ -30,9 +30,33 @@ public sealed class ResolvedSelection
     /// <summary>Selected elements, padding included.</summary>
     public Int128 ElementCount => Shape.Aggregate((Int128)1, (product, size) => product * size);
 
+    /// <summary>Tokens that it selects in this pass. A pass of a generation may have none.</summary>
+    public int TokenCount => Tokens.PresentCount;
+
+    /// <summary>Whether the selector names tokens, so that <see cref="Positions"/> says more than the shape.</summary>
+    public bool NamesPositions => !Tokens.IsWhole;
+
+    /// <summary>For each selected row the positions that it has, in the order of <see cref="Shape"/>, generated ones counted on from the prompt.</summary>
+    public IEnumerable<(int Row, IReadOnlyList<int> Positions)> Positions =>
+        Tokens.Rows.Select((row, i) => (row, (IReadOnlyList<int>)[.. Enumerable.Range(0, Tokens.CountOf(i)).Select(j => Tokens.PositionAt(i, j))]));
+
+    internal TokenRule Rule { get; }
+
     internal TokenSelection Tokens { get; }
 
     internal bool IsAttention { get; }
+
+    /// <summary>The shape that values by row and position have: a place for each position that is named, whether this pass has it or not.</summary>
+    internal IReadOnlyList<long> ValueShape { get; }
+
+    /// <summary>Whether some head or channel is selected more than once.</summary>
+    internal bool HasDuplicateChannels => _heads?.Distinct().Count() != _heads?.Count || _channels?.Distinct().Count() != _channels?.Count;
+
+    /// <summary>The same heads and channels of other tokens.</summary>
+    internal ResolvedSelection With(TokenSelection tokens) => new(Hook, Rule, tokens, _heads, _channels, Index);
+
+    /// <summary>Each token, head and channel once, so that a gradient reaches each once.</summary>
+    internal ResolvedSelection Distinct() => new(Hook, Rule, Tokens.Distinct(), _heads?.Distinct().ToArray(), _channels?.Distinct().ToArray(), Index);
 
     /// <summary>The selected elements of an activation, zero in padding.</summary>
     /// <returns>Of <see cref="Shape"/>; may be a view of <paramref name="x"/>.</returns>
@@ -42,7 +66,7 @@ public sealed class ResolvedSelection
         using var scope = NewDisposeScope();
         Tensor selected = Narrow(Pick(TokenMajor(x), Tokens.IsWhole ? null : Tokens.AllTokens()));
         selected = selected.reshape([Tokens.Rows.Count, Tokens.PositionCount, .. selected.shape[1..]]);
-        if (!Tokens.IsComplete) selected = selected.masked_fill(Padding(selected, Tokens.PositionCount, (row, j) => !Tokens.IsPresent(row, j), 1), 0);
+        if (!Tokens.IsComplete) selected = selected.masked_fill(Padding(selected, Tokens.PositionCount, (row, j) => j >= Tokens.CountOf(row), 1), 0);
         if (!IsAttention) return selected.MoveToOuterDisposeScope();
         if (Tokens.IsRagged)
         {
@@ -72,12 +96,12 @@ public sealed class ResolvedSelection
         if (IsAttention) changed = where(Visible(x, tokens), changed, selected);
         if (_channels is not null)
         {
-            Tensor heads = _heads is null ? picked : picked.index_select(1, Index(_heads, x));
-            changed = heads.index_copy(-1, Index(_channels, x), changed);
+            Tensor heads = _heads is null ? picked : picked.index_select(1, Index64(_heads, x));
+            changed = heads.index_copy(-1, Index64(_channels, x), changed);
         }
 
-        if (_heads is not null) changed = picked.index_copy(1, Index(_heads, x), changed);
-        Tensor result = tokens is null ? changed : all.index_copy(0, Index(tokens, x), changed);
+        if (_heads is not null) changed = picked.index_copy(1, Index64(_heads, x), changed);
+        Tensor result = tokens is null ? changed : all.index_copy(0, Index64(tokens, x), changed);
         return (IsAttention
             ? result.view(x.shape[0], x.shape[2], x.shape[1], x.shape[3]).transpose(1, 2)
             : result.reshape(x.shape)).MoveToOuterDisposeScope();
@@ -87,23 +111,18 @@ public sealed class ResolvedSelection
     internal Tensor At(Tensor x, long[] tokens) => Narrow(Pick(TokenMajor(x), tokens));
 
     /// <summary>A value in the layout of <see cref="Replace"/>'s selection, ready to broadcast against it.</summary>
-    internal Tensor Broadcast(HostTensor value, Tensor x)
+    internal Tensor Broadcast(Tensor value)
     {
-        Tensor given = value.ToTorch(x.device);
-        if (value.ElementCount == 1) return given.view(1);
-        int perToken = IsAttention ? 1 : Shape.Count - 2;
-        if (value.Shape.Length <= perToken) return given;
-        Tensor full = given.expand([.. Shape]);
+        if (value.numel() == 1) return value.view(1);
+        int perToken = IsAttention ? 1 : ValueShape.Count - 2;
+        if (value.dim() <= perToken) return value;
+        Tensor full = value.expand([.. ValueShape]);
         full = (IsAttention ? full.transpose(1, 2) : full).flatten(0, 1);                            // (R*P, ...)
-        return Tokens.IsComplete ? full : full.index_select(0, Index(Tokens.PresentTokens().Places, x));
+        return Tokens.IsInPlace ? full : full.index_select(0, Index64(Tokens.PresentTokens().Places, value));
     }
 
-    /// <summary>Means, [channels] or [heads x channels], in the layout of <see cref="Replace"/>'s selection.</summary>
-    internal static Tensor BroadcastMeans(HostTensor means, Tensor selected)
-    {
-        Tensor given = means.ToTorch(selected.device);
-        return means.ElementCount == selected.shape[^1] ? given.view(-1) : given.view(selected.shape[1], selected.shape[2]);
-    }
+    /// <summary>Scores or probabilities, zero where a query must not look.</summary>
+    internal Tensor ZeroUnseen(Tensor x) => x.masked_fill(Seen(x).logical_not(), 0);
 
     /// <summary>[batch, pos, ...] flattened to [batch x pos, ...]; for attention [batch x query, head, key].</summary>
     internal Tensor TokenMajor(Tensor x) => (IsAttention ? x.transpose(1, 2) : x).flatten(0, 1);
@@ -111,15 +130,23 @@ public sealed class ResolvedSelection
     /// <summary>The selected heads and channels of the last dimensions.</summary>
     internal Tensor Narrow(Tensor tokens)
     {
-        if (_heads is not null) tokens = tokens.index_select(1, Index(_heads, tokens));
-        return _channels is null ? tokens : tokens.index_select(-1, Index(_channels, tokens));
+        if (_heads is not null) tokens = tokens.index_select(1, Index64(_heads, tokens));
+        return _channels is null ? tokens : tokens.index_select(-1, Index64(_channels, tokens));
     }
 
-    private static Tensor Pick(Tensor all, long[]? tokens) => tokens is null ? all : all.index_select(0, Index(tokens, all));
+    private static Tensor Pick(Tensor all, long[]? tokens) => tokens is null ? all : all.index_select(0, Index64(tokens, all));
 
-    private static Tensor Index(long[] indices, Tensor like) => tensor(indices, device: like.device);
+    private static Tensor Index64(long[] indices, Tensor like) => tensor(indices, device: like.device);
 
-    private static Tensor Index(IReadOnlyList<int> indices, Tensor like) => Index([.. indices.Select(index => (long)index)], like);
+    private static Tensor Index64(IReadOnlyList<int> indices, Tensor like) => Index64([.. indices.Select(index => (long)index)], like);
+
+    private long[] ShapeOf(int positions)
+    {
+        long heads = Hook.HasHeads ? _heads?.Count ?? Hook.HeadCount : 1;
+        return IsAttention ? [Tokens.Rows.Count, heads, positions, Tokens.Past + Tokens.Length]
+            : Hook.HasHeads ? [Tokens.Rows.Count, positions, heads, _channels?.Count ?? Hook.Channels]
+            : [Tokens.Rows.Count, positions, _channels?.Count ?? Hook.Channels];
+    }
 
     /// <summary>A mask [rows, 1.., size, ..1] that broadcasts over <paramref name="selected"/> with size at the given dimension.</summary>
     private Tensor Padding(Tensor selected, long size, Func<int, int, bool> isPadding, long dimension)
@@ -135,12 +162,19 @@ public sealed class ResolvedSelection
         return tensor(mask, device: selected.device).view(shape);
     }
 
-    /// <summary>Which keys a token may attend to: [tokens, 1, key].</summary>
-    private static Tensor Visible(Tensor x, long[]? tokens)
+    /// <summary>Which keys each query looks at: [query, key].</summary>
+    private Tensor Seen(Tensor x)
     {
-        long length = x.shape[^1];
-        Tensor causal = ones(length, length, dtype: ScalarType.Bool, device: x.device).tril();       // (Q, K)
-        Tensor index = tokens is null ? arange(x.shape[0] * length, device: x.device) : Index(tokens, x);
-        return causal.index_select(0, index.remainder(length)).unsqueeze(1);
+        (long queries, long keys) = (x.shape[^2], x.shape[^1]);
+        Tensor seen = ones(queries, keys, dtype: ScalarType.Bool, device: x.device).tril(keys - queries);
+        return Hook.Window >= keys ? seen : seen.logical_and(ones_like(seen).triu(keys - queries - Hook.Window + 1));
+    }
+
+    /// <summary>Which keys a token may attend to: [tokens, 1, key].</summary>
+    private Tensor Visible(Tensor x, long[]? tokens)
+    {
+        long queries = x.shape[^2];
+        Tensor index = tokens is null ? arange(x.shape[0] * queries, device: x.device) : Index64(tokens, x);
+        return Seen(x).index_select(0, index.remainder(queries)).unsqueeze(1);
     }
 }

@@ -1,83 +1,100 @@
-using System.Text.RegularExpressions;
-
 namespace Lab.Models.Interventions;
 
-/// <summary>Turns selectors into hooks and indices for one batch, and refuses what is not there.</summary>
+/// <summary>Turns selectors into hooks and tokens of one pass, and refuses what is not there.</summary>
 /// <param name="hooks">The model's hooks.</param>
-/// <param name="lengths">Tokens in each row of the batch.</param>
+/// <param name="batch">The tokens of the pass.</param>
 /// <param name="reach">
 /// The length that rows may still grow to, for generation: positions below it are accepted, and not selected until a row has
-/// them. By default the lengths themselves.
+/// them. 0 where nothing is generated.
 /// </param>
-public sealed class SelectionResolver(HookCatalog hooks, IReadOnlyList<int> lengths, int reach = 0)
+/// <param name="at">The step of decoding, where each row of the pass is its one new token; null for whole rows.</param>
+public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int reach = 0, StepPosition? at = null)
 {
     /// <summary>The most tokens that one selector may name, padding included.</summary>
     private const long MaxTokens = 1 << 26;
 
-    private readonly int _length = lengths.Max();
+    private readonly int _past = at?.Past ?? 0;
 
-    /// <summary>Tokens in each row of the batch.</summary>
-    public IReadOnlyList<int> Lengths => lengths;
+    /// <summary>The tokens of the pass.</summary>
+    internal TokenBatch Batch => batch;
+
+    /// <summary>The step of decoding, or null.</summary>
+    internal StepPosition? At => at;
+
+    /// <summary>Whether the rows are or will be decoded beyond this pass.</summary>
+    internal bool IsDecoding => at is not null || reach > batch.Length;
+
+    private bool IsGeneration => at is not null || reach > 0;
 
     /// <summary>Resolves a selector at every hook that it matches, in the order of the forward pass.</summary>
     /// <param name="selector">The selector.</param>
     /// <param name="field">Its path, for errors: "captures[0]".</param>
+    /// <param name="index">The number of what it belongs to, in the request.</param>
     /// <exception cref="InvalidSelectionException">It matches no hook, or an index is out of range.</exception>
-    public IReadOnlyList<ResolvedSelection> Resolve(ActivationSelector selector, string field)
+    public IReadOnlyList<ResolvedSelection> Resolve(ActivationSelector selector, string field, int index = 0)
     {
-        IReadOnlyList<HookPoint> matched = Match(selector.Hook, $"{field}.hook");
-        string first = matched[0].Name;
-        for (int i = 0; i < selector.Rows.Count; i++) RequireRow(selector.Rows[i], $"{field}.rows[{i}]", first);
-        IReadOnlyList<int>? rows = NullIfEmpty(selector.Rows);
-        RequirePositions(selector.Positions, rows ?? [.. Enumerable.Range(0, lengths.Count)], field, first);
-        TokenSelection tokens = new(lengths, rows, NullIfEmpty(selector.Positions));
+        IReadOnlyList<HookPoint> matched = HookMatcher.Match(hooks, selector, field);
+        TokenRule rule = ResolveTokens(selector, field, matched[0].Name);
+        TokenSelection tokens = rule.Select(batch, at);
         return [.. matched.Select(hook =>
         {
             RequireHeads(selector.Heads, hook, $"{field}.heads");
             RequireChannels(selector.Channels, hook, $"{field}.channels");
-            return new ResolvedSelection(hook, tokens, NullIfEmpty(selector.Heads), NullIfEmpty(selector.Channels), _length);
+            return new ResolvedSelection(hook, rule, tokens, NullIfEmpty(selector.Heads), NullIfEmpty(selector.Channels), index);
         })];
     }
 
-    /// <summary>Requires that a row is in the batch.</summary>
-    internal void RequireRow(int row, string field, string hook)
+    /// <summary>Checks which tokens a selector means.</summary>
+    internal TokenRule ResolveTokens(ActivationSelector selector, string field, string place)
     {
-        if ((uint)row >= (uint)lengths.Count)
+        for (int i = 0; i < selector.Rows.Count; i++) RequireRow(selector.Rows[i], $"{field}.rows[{i}]", place);
+        RequirePositions(selector, NullIfEmpty(selector.Rows) ?? [.. Enumerable.Range(0, batch.Count)], field, place);
+        for (int i = 0; i < selector.TokenIds.Count; i++)
         {
-            throw new InvalidSelectionException(field, $"Row {row} of {hook} is out of range: the batch has {lengths.Count} rows, from 0.");
+            if ((uint)selector.TokenIds[i] >= (uint)hooks.Config.DVocab)
+                throw new InvalidSelectionException($"{field}.token_ids[{i}]", $"Token {selector.TokenIds[i]} is out of range: the vocabulary has {hooks.Config.DVocab} tokens, from 0.");
         }
+
+        if (selector.Phase == GenerationPhase.Decode && !IsGeneration) throw new InvalidSelectionException($"{field}.phase", "There is no decoding in this call: it has only a prefill.");
+        if (selector.Steps is { } steps) RequireSteps(selector, steps, $"{field}.steps");
+        return new TokenRule(selector);
     }
 
-    private IReadOnlyList<HookPoint> Match(string hook, string field)
+    /// <summary>Requires that a row is in the batch.</summary>
+    internal void RequireRow(int row, string field, string place)
     {
-        if (hook.Length == 0) throw new InvalidSelectionException(field, "A hook is required.");
-        if (hooks.Find(hook) is { } exact) return [exact];
-        IReadOnlyList<HookPoint> matched = hook.Contains('*', StringComparison.Ordinal)
-            ? [.. hooks.All.Where(candidate => (!candidate.IsOnRequest || LastPart(hook) == LastPart(candidate.Name)) && Regex.IsMatch(candidate.Name, Pattern(hook), RegexOptions.NonBacktracking))]
-            : [];
-        return matched.Count > 0 ? matched : throw new InvalidSelectionException(
-            field, $"No hook matches '{hook}': the model has {hooks.All.Count}, from {hooks.All[0].Name} to {hooks.All[^1].Name}.");
+        if ((uint)row >= (uint)batch.Count)
+            throw new InvalidSelectionException(field, $"Row {row} of {place} is out of range: the batch has {batch.Count} rows, from 0.");
     }
 
-    /// <summary>Hooks on request are large: a glob must name their kind.</summary>
-    private static string LastPart(string name) => name[(name.LastIndexOf('.') + 1)..];
-
-    private static string Pattern(string glob) => $@"\A{Regex.Escape(glob).Replace(@"\*", "[^.]*", StringComparison.Ordinal)}\z";
-
-    private void RequirePositions(IReadOnlyList<int> positions, IReadOnlyList<int> rows, string field, string hook)
+    private void RequireSteps(ActivationSelector selector, IndexRange steps, string field)
     {
-        long places = rows.Count * (positions.Count == 0 ? (long)_length : positions.Count);
-        if (places > MaxTokens) throw new InvalidSelectionException($"{field}.positions", $"The selector names {places} tokens of {hook}; the most is {MaxTokens}.");
-        if (positions.Count == 0) return;
-        int shortest = rows.MinBy(row => lengths[row]);
-        int length = lengths[shortest];
-        for (int i = 0; i < positions.Count; i++)
+        if (!IsGeneration) throw new InvalidSelectionException(field, "There are no steps of decoding in this call: it has only a prefill.");
+        if (selector.Phase == GenerationPhase.Prefill) throw new InvalidSelectionException(field, "The prefill is none of the steps of decoding.");
+        if (steps.First < 0) throw new InvalidSelectionException($"{field}.first", $"Steps are counted from 0, not {steps.First}.");
+        if (steps.Last < steps.First) throw new InvalidSelectionException($"{field}.last", $"The last step, {steps.Last}, is before the first, {steps.First}.");
+    }
+
+    private void RequirePositions(ActivationSelector selector, IReadOnlyList<int> rows, string field, string place)
+    {
+        long places = rows.Count * (selector.Positions.Count == 0 ? (long)batch.Length : selector.Positions.Count);
+        if (places > MaxTokens) throw new InvalidSelectionException($"{field}.positions", $"The selector names {places} tokens of {place}; the most is {MaxTokens}.");
+        for (int i = 0; i < selector.PositionRanges.Count; i++)
         {
-            if (positions[i] < -length || positions[i] >= Math.Max(length, reach))
-            {
-                throw new InvalidSelectionException(
-                    $"{field}.positions[{i}]", $"Position {positions[i]} of {hook} is out of range: row {shortest} has {Math.Max(length, reach)} tokens.");
-            }
+            IndexRange range = selector.PositionRanges[i];
+            if (range.Last is { } last && last < 0 == range.First < 0 && last < range.First)
+                throw new InvalidSelectionException($"{field}.position_ranges[{i}].last", $"The last position, {last}, is before the first, {range.First}.");
+        }
+
+        int shortest = rows.MinBy(row => batch.Lengths[row]);
+        int length = batch.Lengths[shortest] + _past, most = Math.Max(length, reach);
+        for (int i = 0; i < selector.Positions.Count; i++) Require(selector.Positions[i], $"{field}.positions[{i}]");
+        if (selector.From is { } from) Require(from, $"{field}.from.position");
+
+        void Require(int position, string path)
+        {
+            if (position < -length || position >= most)
+                throw new InvalidSelectionException(path, $"Position {position} of {place} is out of range: row {shortest} has {most} tokens.");
         }
     }
 
@@ -100,9 +117,7 @@ public sealed class SelectionResolver(HookCatalog hooks, IReadOnlyList<int> leng
         for (int i = 0; i < indices.Count; i++)
         {
             if (indices[i] < 0 || indices[i] >= bound)
-            {
                 throw new InvalidSelectionException($"{field}[{i}]", $"{what} {indices[i]} of {hook.Name} is out of range: it has {bound}, from 0.");
-            }
         }
     }
 

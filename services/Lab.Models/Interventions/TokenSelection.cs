@@ -1,93 +1,115 @@
 namespace Lab.Models.Interventions;
 
-/// <summary>The tokens of a batch that a selector picks: rows x positions. The same for every hook that the selector matches.</summary>
+/// <summary>The tokens of a pass that a selector picks. The same for every hook that the selector matches.</summary>
 internal sealed class TokenSelection
 {
     private readonly IReadOnlyList<int> _lengths;
     private readonly int _length;
-    private readonly IReadOnlyList<int>? _positions;
+    private readonly IReadOnlyList<int[]>? _indices;
+    private readonly IReadOnlyList<int[]>? _places;
+    private readonly bool _hasAllRows;
 
-    /// <param name="lengths">Tokens in each row of the batch.</param>
+    /// <param name="lengths">Tokens in each row of the pass.</param>
     /// <param name="rows">The rows, checked; null for all.</param>
-    /// <param name="positions">The positions, checked; null for all.</param>
-    public TokenSelection(IReadOnlyList<int> lengths, IReadOnlyList<int>? rows, IReadOnlyList<int>? positions)
+    /// <param name="indices">For each of the rows which of its tokens in the pass; null for all.</param>
+    /// <param name="places">For each of the tokens its place in values by position; null for its place among the row's selected tokens.</param>
+    /// <param name="placeCount">The number of places; by default that of the row with the most tokens.</param>
+    public TokenSelection(
+        IReadOnlyList<int> lengths, IReadOnlyList<int>? rows, IReadOnlyList<int[]>? indices = null, IReadOnlyList<int[]>? places = null, int? placeCount = null)
     {
-        _lengths = lengths;
+        (_lengths, _indices, _places, _hasAllRows) = (lengths, indices, places, rows is null);
         _length = lengths.Max();
-        _positions = positions;
-        IsWhole = rows is null && positions is null;
         Rows = rows ?? [.. Enumerable.Range(0, lengths.Count)];
-        PositionCount = positions?.Count ?? _length;
-        PresentCount = positions is null ? Rows.Sum(row => lengths[row])
-            : positions.Max() < Rows.Min(row => lengths[row]) ? Rows.Count * PositionCount
-            : Enumerable.Range(0, Rows.Count).Sum(row => Enumerable.Range(0, PositionCount).Count(position => IsPresent(row, position)));
+        PositionCount = indices is null ? _length : indices.Max(row => row.Length);
+        PlaceCount = placeCount ?? PositionCount;
+        PresentCount = Enumerable.Range(0, Rows.Count).Sum(CountOf);
     }
+
+    /// <summary>Tokens before those of the pass, in each row.</summary>
+    public int Past { get; init; }
 
     /// <summary>The selected rows.</summary>
     public IReadOnlyList<int> Rows { get; }
 
-    /// <summary>Positions in each row, those that a row does not have included.</summary>
+    /// <summary>Selected tokens in the row that has most of them; the longest row's where all are selected.</summary>
     public int PositionCount { get; }
 
-    /// <summary>Whether it is all rows and positions in order, padding included.</summary>
-    public bool IsWhole { get; }
+    /// <summary>Places that values by position have.</summary>
+    public int PlaceCount { get; }
 
-    /// <summary>Tokens that exist: rows x positions less the padding.</summary>
+    /// <summary>Whether it is all rows and positions in order, padding included.</summary>
+    public bool IsWhole => _hasAllRows && _indices is null;
+
+    /// <summary>Selected tokens of all rows.</summary>
     public int PresentCount { get; }
 
-    /// <summary>Whether every one of rows x positions exists.</summary>
+    /// <summary>Whether every row has <see cref="PositionCount"/> tokens.</summary>
     public bool IsComplete => PresentCount == Rows.Count * PositionCount;
 
-    /// <summary>The position in the row that a place of the selection stands for.</summary>
-    public int PositionAt(int rowIndex, int positionIndex)
-    {
-        int position = _positions is null ? positionIndex : _positions[positionIndex];
-        return position < 0 ? position + _lengths[Rows[rowIndex]] : position;
-    }
-
-    /// <summary>Whether the row has a token there. It has none in padding, or at a position that generation has not reached.</summary>
-    public bool IsPresent(int rowIndex, int positionIndex) => (uint)PositionAt(rowIndex, positionIndex) < (uint)_lengths[Rows[rowIndex]];
-
-    /// <summary>The number of tokens in a selected row.</summary>
-    public int LengthOf(int rowIndex) => _lengths[Rows[rowIndex]];
-
-    /// <summary>Whether some selected row is shorter than the batch's longest.</summary>
+    /// <summary>Whether some selected row is shorter than the pass's longest.</summary>
     public bool IsRagged => Rows.Any(row => _lengths[row] < _length);
 
-    /// <summary>Indices into the batch flattened to [batch x pos], of all places; those of padding point into the padding.</summary>
+    /// <summary>Tokens in the longest row of the pass.</summary>
+    public int Length => _length;
+
+    /// <summary>Selected tokens of a selected row.</summary>
+    public int CountOf(int rowIndex) => _indices is null ? _lengths[Rows[rowIndex]] : _indices[rowIndex].Length;
+
+    /// <summary>A selected token's position in its row.</summary>
+    public int PositionAt(int rowIndex, int tokenIndex) => Past + IndexAt(rowIndex, tokenIndex);
+
+    /// <summary>The tokens that a selected row has once the pass is over.</summary>
+    public int LengthOf(int rowIndex) => Past + _lengths[Rows[rowIndex]];
+
+    /// <summary>Indices into the pass flattened to [rows x pos], each row filled up to <see cref="PositionCount"/> with others of its tokens or padding.</summary>
     public long[] AllTokens()
     {
         long[] flat = new long[Rows.Count * PositionCount];
         for (int i = 0; i < Rows.Count; i++)
         {
-            for (int j = 0; j < PositionCount; j++) flat[(i * PositionCount) + j] = ((long)Rows[i] * _length) + PositionAt(i, j);
+            for (int j = 0; j < PositionCount; j++)
+                flat[(i * PositionCount) + j] = ((long)Rows[i] * _length) + (_indices is null ? j : j < _indices[i].Length ? _indices[i][j] : 0);
         }
 
         return flat;
     }
 
-    /// <summary>Indices into the batch flattened to [batch x pos] of the tokens that exist, and their places in the selection.</summary>
+    /// <summary>Indices into the pass flattened to [rows x pos], and the tokens' places in values of [rows, places].</summary>
     public (long[] Tokens, long[] Places) PresentTokens()
     {
         long[] tokens = new long[PresentCount], places = new long[PresentCount];
         int next = 0;
         for (int i = 0; i < Rows.Count; i++)
         {
-            for (int j = 0; j < PositionCount; j++)
+            for (int j = 0; j < CountOf(i); j++)
             {
-                if (!IsPresent(i, j)) continue;
-                tokens[next] = ((long)Rows[i] * _length) + PositionAt(i, j);
-                places[next++] = ((long)i * PositionCount) + j;
+                tokens[next] = ((long)Rows[i] * _length) + IndexAt(i, j);
+                places[next++] = ((long)i * PlaceCount) + (_places?[i][j] ?? j);
             }
         }
 
         return (tokens, places);
     }
 
+    /// <summary>Whether the places of values are the selected tokens one by one.</summary>
+    public bool IsInPlace => IsComplete && PlaceCount == PositionCount;
+
     /// <summary>Whether some token is selected more than once.</summary>
     public bool HasDuplicates()
     {
+        if (_indices is null && _hasAllRows) return false;
         long[] tokens = PresentTokens().Tokens;
         return tokens.Distinct().Count() != tokens.Length;
     }
+
+    /// <summary>Each token once.</summary>
+    public TokenSelection Distinct()
+    {
+        if (!HasDuplicates()) return this;
+        int[] rows = [.. Rows.Distinct()];
+        int[] all = [.. Rows], first = [.. rows.Select(row => Array.IndexOf(all, row))];
+        return new TokenSelection(_lengths, rows, _indices is null ? null : [.. first.Select(i => _indices[i].Distinct().ToArray())]) { Past = Past };
+    }
+
+    private int IndexAt(int rowIndex, int tokenIndex) => _indices is null ? tokenIndex : _indices[rowIndex][tokenIndex];
 }

@@ -107,7 +107,7 @@ public sealed class SelectionTests : IDisposable
 
         ForwardPlan plan = ForwardPlan.Resolve(_model.Transformer.Hooks, new TokenBatch(SmallModel.Config, prompt), [], [new Intervention(later, new InterventionOperation.Zero())], reach: 4);
 
-        plan.Interventions[0].Selections[0].Tokens.PresentCount.ShouldBe(0);
+        plan.Interventions[0].Selections[0].TokenCount.ShouldBe(0);
         Should.Throw<InvalidSelectionException>(() => _model.Plan(prompt, [later]));
     }
 
