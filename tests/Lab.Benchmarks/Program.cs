@@ -1,10 +1,17 @@
 using Lab.Benchmarks;
+using Lab.Benchmarks.Hosting;
 using Lab.Benchmarks.Statistics;
-using Lab.Benchmarks.Streaming;
 using Lab.Benchmarks.Training;
 
-// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- stream|train|statistics|all]
-IBenchmark[] benchmarks = [new StreamBenchmark(), new TrainBenchmark(), new StatisticsBenchmark()];
+// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- run|stream|cobatch|load|train|statistics|all]
+if (args is [LoadBenchmark.ChildArgument, var folder])
+{
+    LoadBenchmark.RunChild(folder);
+    return 0;
+}
+
+IBenchmark[] benchmarks =
+    [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark()];
 
 string wanted = args is [var name, ..] ? name : "all";
 IBenchmark[] selected = [.. benchmarks.Where(benchmark => wanted == "all" || wanted == benchmark.Name)];

@@ -2,7 +2,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Lab.Protos.Artifact.V1;
 
-namespace Lab.Benchmarks.Streaming;
+namespace Lab.Benchmarks.Hosting;
 
 /// <summary>The bare stream: sends a prepared buffer again and again, as fast as gRPC takes it, until as many bytes are sent as the request's path says.</summary>
 internal sealed class PreparedBuffers : ArtifactService.ArtifactServiceBase

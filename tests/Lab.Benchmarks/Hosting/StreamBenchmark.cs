@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using System.Globalization;
+using Grpc.Core;
+using Lab.Protos.Artifact.V1;
+using Lab.Protos.ModelHost.V1;
+
+namespace Lab.Benchmarks.Hosting;
+
+/// <summary>
+/// Bytes a second of ModelHost's activation stream, from the request to the last frame, to a client that checks and assembles every
+/// frame; against a bare gRPC stream of prepared buffers of equal size through the same Kestrel and the same client settings. The
+/// model has wide activations and hardly any arithmetic. Alternating, over loopback.
+/// </summary>
+internal sealed class StreamBenchmark : IBenchmark
+{
+    private const int Rows = 2;
+    private const int Length = 512;
+    private const int Repetitions = 9;
+
+    private static readonly string[] Captures = ["hook_embed", "blocks.0.hook_resid_pre", "blocks.0.hook_attn_out", "blocks.0.hook_resid_mid", "blocks.0.hook_mlp_out", "blocks.0.hook_resid_post"];
+
+    public string Name => "stream";
+
+    public async Task RunAsync(BenchmarkReport report, CancellationToken ct)
+    {
+        await using HostUnderTest host = await HostUnderTest.StartAsync(BenchmarkModels.WriteWide, ct);
+        RunRequest request = HostUnderTest.Request(Enumerable.Range(0, Rows).Select(row => BenchmarkModels.Tokens(Length, row, BenchmarkModels.Wide.DVocab)), Captures);
+        RunRequest silent = new(request) { Captures = { } };
+        silent.Captures.Clear();
+        long bytes = (await host.RunAsync(request, ct)).Bytes;
+        _ = await BareAsync(host, bytes, ct);
+        List<double> model = [], bare = [], forward = [];
+        for (int i = 0; i < Repetitions; i++)
+        {
+            model.Add(bytes / (await host.RunAsync(request, ct)).Milliseconds / 1e3);
+            bare.Add(bytes / await BareAsync(host, bytes, ct) / 1e3);
+            forward.Add((await host.RunAsync(silent, ct)).Milliseconds);
+        }
+
+        report.Note($"stream: {bytes / 1e6:F0} MB per answer, {Captures.Length} sites, {Rows} x {Length} tokens, d_model {BenchmarkModels.Wide.DModel}.");
+        double stream = report.Median($"{Name}.model_host", model, "MB/s from the request on, forward pass included");
+        double reference = report.Median($"{Name}.bare", bare, "MB/s of prepared buffers");
+        _ = report.Median($"{Name}.forward", forward, "ms of the same run without captures");
+        report.Ratio($"{Name}.model_host_to_bare", stream, reference);
+    }
+
+    private static async Task<double> BareAsync(HostUnderTest host, long bytes, CancellationToken ct)
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        using AsyncServerStreamingCall<ReadArtifactFileResponse> call =
+            host.Buffers.ReadArtifactFile(new ReadArtifactFileRequest { Path = bytes.ToString(CultureInfo.InvariantCulture) }, cancellationToken: ct);
+        long received = 0;
+        await foreach (ReadArtifactFileResponse response in call.ResponseStream.ReadAllAsync(ct)) received += response.Data.Length;
+        return received == bytes ? watch.Elapsed.TotalMilliseconds : throw new InvalidDataException($"{received} of {bytes} bytes came.");
+    }
+}
