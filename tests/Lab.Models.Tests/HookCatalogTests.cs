@@ -1,3 +1,4 @@
+using Lab.Models.Folders;
 using Lab.Models.Tests.Interventions;
 using Lab.Tensors;
 using Lab.Testing;
@@ -109,6 +110,46 @@ public sealed class HookCatalogTests : IDisposable
 
         model.Transformer.Hooks.PosEmbed.ShouldBeNull();
         model.Transformer.Hooks.All.Select(hook => hook.Name).ShouldBe(Hooks.All.Select(hook => hook.Name).Except(["hook_pos_embed"]));
+    }
+
+    [Theory]
+    [InlineData("hf-gpt2", "transformer.h.1.attn.c_proj.input", "blocks.1.attn.hook_z")]
+    [InlineData("hf-gpt2", "transformer.h.0.ln_2.input", "blocks.0.hook_resid_mid")]
+    [InlineData("hf-gpt2-prefixed", "transformer.h.0.mlp.c_fc.output", "blocks.0.mlp.hook_pre")]
+    [InlineData("hf-gpt2", "transformer.wpe.output", "hook_pos_embed")]
+    [InlineData("hf-llama", "model.layers.1.input", "blocks.1.hook_resid_pre")]
+    [InlineData("hf-llama", "model.layers.0.self_attn.q_proj.output", "blocks.0.attn.hook_q")]
+    [InlineData("hf-llama", "model.layers.0.self_attn.output", "blocks.0.hook_attn_out")]
+    [InlineData("hf-llama", "model.layers.0.post_attention_layernorm.input", "blocks.0.hook_resid_mid")]
+    [InlineData("hf-llama", "model.layers.0.mlp.up_proj.output", "blocks.0.mlp.hook_pre_linear")]
+    [InlineData("hf-llama", "model.layers.0.mlp.down_proj.input", "blocks.0.mlp.hook_post")]
+    [InlineData("hf-llama", "model.norm.output", "unembed.hook_in")]
+    [InlineData("hf-llama", "lm_head.output", "unembed.hook_out")]
+    [InlineData("hf-gemma3", "model.layers.0.post_attention_layernorm.output", "blocks.0.hook_attn_out")]
+    [InlineData("hf-gemma3", "blocks.0.ln2_post.hook_out", "blocks.0.hook_mlp_out")]
+    [InlineData("hf-gemma3", "model.layers.0.pre_feedforward_layernorm.input", "blocks.0.hook_resid_mid")]
+    [InlineData("sparse-rms-sink-bigram", "final_resid", "blocks.1.hook_resid_post")]
+    public void Find_NameOfAnotherLibrary_IsTheHook(string folder, string alias, string name)
+    {
+        using GoldenFolder golden = new(folder);
+        using Transformer model = ModelFolder.Load(golden.Folder);
+
+        model.Hooks.Find(alias).ShouldNotBeNull().Name.ShouldBe(name);
+        model.Hooks.Find(name).ShouldNotBeNull().Aliases.ShouldContain(alias);
+    }
+
+    [Theory]
+    [InlineData("hf-gemma3", "model.layers.0.self_attn.output")]
+    [InlineData("hf-gemma3", "model.embed_tokens.output")]
+    [InlineData("sparse-rms-sink-bigram", "lm_head.output")]
+    [InlineData("sparse-rms-sink-bigram", "transformer.h.0.mlp.input")]
+    public void Find_NameOfATensorThatNoHookHas_IsNull(string folder, string alias)
+    {
+        // There it stands for something else: before a second norm, a scale, a bigram table or AbsTopK.
+        using GoldenFolder golden = new(folder);
+        using Transformer model = ModelFolder.Load(golden.Folder);
+
+        model.Hooks.Find(alias).ShouldBeNull();
     }
 
     private static long[] ExpectedShape(HookPoint hook) =>
