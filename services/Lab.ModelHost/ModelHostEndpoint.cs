@@ -3,13 +3,14 @@ using Lab.ModelHost.Generation;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Statistics;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults;
 
 namespace Lab.ModelHost;
 
 /// <summary>The service's calls: one file for each kind, models and what they have here.</summary>
-internal sealed partial class ModelHostEndpoint(ModelRegistry registry, RunLimits limits, PassRunner runner, TextGenerator generator)
+internal sealed partial class ModelHostEndpoint(ModelRegistry registry, RunLimits limits, PassRunner runner, TextGenerator generator, StatisticsCalls statistics)
     : ModelHostService.ModelHostServiceBase
 {
     public override async Task<Model> GetModel(GetModelRequest request, ServerCallContext context) =>

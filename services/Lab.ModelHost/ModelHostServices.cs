@@ -2,6 +2,7 @@ using Lab.Artifacts;
 using Lab.ModelHost.Generation;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Statistics;
 using Lab.ServiceDefaults;
 using Microsoft.Extensions.Options;
 
@@ -27,6 +28,11 @@ public static class ModelHostServices
         services.AddSingleton<RunLimits>();
         services.AddSingleton<PassRunner>();
         services.AddSingleton<TextGenerator>();
+        services.AddSingleton<StatisticsInputs>();
+        services.AddSingleton<StatisticsCollector>();
+        services.AddSingleton<StatisticsMerger>();
+        services.AddSingleton<StatisticsReply>();
+        services.AddSingleton<StatisticsCalls>();
         return builder;
     }
 

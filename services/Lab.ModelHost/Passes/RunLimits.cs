@@ -28,13 +28,21 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         }
 
         RequireSize(config, plan.Forward);
-        if (Interlocked.Add(ref _heldBytes, plan.TotalBytes) > _options.MaxHeldBytes)
+        return Hold(plan.TotalBytes);
+    }
+
+    /// <summary>Takes memory out of what all runs together may hold.</summary>
+    /// <returns>Gives it back when disposed.</returns>
+    /// <exception cref="ResourceExhaustedException">Too much is held by other runs.</exception>
+    public IDisposable Hold(long bytes)
+    {
+        if (Interlocked.Add(ref _heldBytes, bytes) > _options.MaxHeldBytes)
         {
-            Interlocked.Add(ref _heldBytes, -plan.TotalBytes);
+            Interlocked.Add(ref _heldBytes, -bytes);
             throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryDelay);
         }
 
-        return new Held(this, plan.TotalBytes);
+        return new Held(this, bytes);
     }
 
     /// <summary>Requires that a pass fits into memory.</summary>

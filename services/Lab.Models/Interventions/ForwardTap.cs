@@ -6,7 +6,7 @@ namespace Lab.Models.Interventions;
 /// <param name="interventions">Applied first.</param>
 /// <param name="captures">See what the interventions left.</param>
 /// <param name="ct">Checked at every hook.</param>
-public sealed class ForwardTap(InterventionTap interventions, CaptureTap captures, CancellationToken ct) : IActivationTap
+public sealed class ForwardTap(InterventionTap interventions, IActivationTap captures, CancellationToken ct) : IActivationTap
 {
     /// <inheritdoc/>
     public bool Wants(HookPoint hook)

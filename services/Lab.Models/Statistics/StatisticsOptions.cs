@@ -3,6 +3,9 @@ namespace Lab.Models.Statistics;
 /// <summary>What is kept of the activations at a hook. Statistics merge only if they were made with equal options.</summary>
 public sealed record StatisticsOptions
 {
+    /// <summary>The smallest and the largest <see cref="QuantileError"/>, but for 0.</summary>
+    public const double MinQuantileError = QuantileSketch.MinError, MaxQuantileError = QuantileSketch.MaxError;
+
     /// <summary>The most that <see cref="TopCount"/> and <see cref="BottomCount"/> may be.</summary>
     public const int MaxExtremeCount = 1024;
 
@@ -36,10 +39,10 @@ public sealed record StatisticsOptions
     /// <exception cref="ArgumentException">One is not; ParamName is its path.</exception>
     public void Require(long channels, string field = "options")
     {
-        if (QuantileError != 0 && !(QuantileError is >= QuantileSketch.MinError and <= QuantileSketch.MaxError))
+        if (QuantileError != 0 && !(QuantileError is >= MinQuantileError and <= MaxQuantileError))
         {
             throw new ArgumentException(
-                $"The error of quantiles is {QuantileError}; it must be 0 for none, or from {QuantileSketch.MinError} to {QuantileSketch.MaxError}.", $"{field}.quantile_error");
+                $"The error of quantiles is {QuantileError}; it must be 0 for none, or from {MinQuantileError} to {MaxQuantileError}.", $"{field}.quantile_error");
         }
 
         RequireCount(TopCount, $"{field}.top_count");
@@ -48,6 +51,17 @@ public sealed record StatisticsOptions
         {
             throw new ArgumentException($"The covariance of {channels} channels is too large: at most {MaxCovarianceChannels} are allowed.", $"{field}.covariance");
         }
+    }
+
+    /// <summary>
+    /// The memory that statistics of so many channels will hold, in bytes: an estimate that holds where values of a channel span some
+    /// 64 octaves of both signs together.
+    /// </summary>
+    /// <param name="channels">The hook's channels, heads included.</param>
+    public Int128 EstimateBytes(long channels)
+    {
+        long quantiles = HasQuantiles ? 1024 + (64L * sizeof(int) << QuantileBits) : 0, extremes = 24L * (TopCount + BottomCount);
+        return (Int128)channels * (32 + quantiles + extremes + (HasCovariance ? channels * sizeof(double) : 0));
     }
 
     private static void RequireCount(int count, string field)

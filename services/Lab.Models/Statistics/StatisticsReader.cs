@@ -6,8 +6,11 @@ namespace Lab.Models.Statistics;
 /// <summary>Builds statistics from the tensors of a file, and checks every number of them that other numbers depend on.</summary>
 /// <param name="file">The tensors.</param>
 /// <param name="name">What the file is, for errors.</param>
-internal sealed class StatisticsReader(SafetensorsBytes file, string name)
+/// <param name="maxSizeBytes">The most memory that quantiles may take.</param>
+internal sealed class StatisticsReader(SafetensorsBytes file, string name, long maxSizeBytes)
 {
+    private long _sizeBytes;
+
     private readonly HashSet<string> _read = [];
 
     /// <exception cref="InvalidDataException">A tensor is missing or malformed.</exception>
@@ -116,6 +119,8 @@ internal sealed class StatisticsReader(SafetensorsBytes file, string name)
                 total += counts[i];
             }
 
+            _sizeBytes += sketch.SizeBytes;
+            if (_sizeBytes > maxSizeBytes) throw Bad(header, "quantiles.codes", $"all quantiles would take more than {maxSizeBytes} bytes of memory");
             if (total != header.Count) throw Bad(header, "quantiles.counts", $"those of channel {c} sum to {total}, not to {header.Count} tokens");
         }
     }

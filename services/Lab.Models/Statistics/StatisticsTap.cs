@@ -47,15 +47,22 @@ public sealed class StatisticsTap : IActivationTap
     /// </exception>
     public static IReadOnlyDictionary<string, ActivationStatistics> Create(IReadOnlyList<ResolvedSelection> selections, StatisticsOptions options, string field = "hooks")
     {
-        Dictionary<string, ActivationStatistics> statistics = [];
+        Require(selections, field);
+        return selections.ToDictionary(
+            selection => selection.Hook.Name, selection => new ActivationStatistics(selection.Hook.Name, [.. selection.Shape.Skip(2)], options));
+    }
+
+    /// <summary>Requires that there can be statistics of what is selected.</summary>
+    /// <exception cref="ArgumentException">As in <see cref="Create"/>, but for the options.</exception>
+    public static void Require(IReadOnlyList<ResolvedSelection> selections, string field = "hooks")
+    {
+        HashSet<string> hooks = [];
         foreach (ResolvedSelection selection in selections)
         {
             string hook = selection.Hook.Name;
             if (selection.IsAttention) throw new ArgumentException($"{hook} has no channels: its last dimension is the key position, so that there are no statistics of it.", field);
-            if (!statistics.TryAdd(hook, new ActivationStatistics(hook, [.. selection.Shape.Skip(2)], options))) throw new ArgumentException($"{hook} is matched twice.", field);
+            if (!hooks.Add(hook)) throw new ArgumentException($"{hook} is matched twice.", field);
         }
-
-        return statistics;
     }
 
     /// <inheritdoc/>

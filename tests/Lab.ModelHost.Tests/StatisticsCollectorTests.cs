@@ -1,0 +1,72 @@
+using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Passes;
+using Lab.ModelHost.Residents;
+using Lab.ModelHost.Statistics;
+using Lab.Models.Interventions;
+using Lab.Protos.ModelHost.V1;
+using Lab.ServiceDefaults.Errors;
+using Microsoft.Extensions.DependencyInjection;
+using static Lab.ModelHost.Tests.HostedLab;
+
+namespace Lab.ModelHost.Tests;
+
+public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<HostedLab>
+{
+    private StatisticsCollector Collector => lab.Host.Services.GetRequiredService<StatisticsCollector>();
+
+    [Fact]
+    public async Task Collect_OtherRequests_RunBetweenBatchesAndACancelEndsIt()
+    {
+        using ModelLease lease = await LeaseAsync();
+        using CancellationTokenSource cancel = new();
+        List<long> rows = [];
+        RunRequest run = Request([1, 2]);
+        run.Logits = LogitsMode.Last;
+
+        await Should.ThrowAsync<OperationCanceledException>(Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), OnProgressAsync, cancel.Token));
+
+        rows.ShouldBe([1, 2]);
+        lab.Host.Services.GetRequiredService<RunLimits>().HeldBytes.ShouldBe(0);
+
+        async Task OnProgressAsync(long done, long tokens)
+        {
+            rows.Add(done);
+            tokens.ShouldBe(3 * done);
+            (await lab.RunAsync(run)).Tensors.ShouldHaveSingleItem();
+            if (done == 2) await cancel.CancelAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Collect_OutOfTime_IsRefused()
+    {
+        using ModelLease lease = await LeaseAsync();
+        StatisticsOrder order = Order(lease.Model) with { MaxTime = TimeSpan.Zero };
+        ResourceExhaustedException error = await Should.ThrowAsync<ResourceExhaustedException>(
+            Collector.CollectAsync(lease.Model, order, Input(lease.Model), (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken));
+        error.Reason.ShouldBe("TIME_BUDGET_EXCEEDED");
+    }
+
+    [Fact]
+    public async Task Collect_Repeatedly_LeavesNoTensors()
+    {
+        using ModelLease lease = await LeaseAsync();
+        async Task CollectAsync() =>
+            await Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken);
+        await CollectAsync();
+        long before = lease.Model.Worker.LeakedTensorCount;
+        await CollectAsync();
+        lease.Model.Worker.LeakedTensorCount.ShouldBe(before);
+    }
+
+    private static StatisticsOrder Order(ResidentModel model) => new CollectStatisticsRequest
+    {
+        Selectors = { new Selector { Hook = "blocks.*.hook_resid_pre" } },
+        Statistics = { Statistic.Mean, Statistic.Quantiles, Statistic.TopTokens, Statistic.Covariance },
+    }.ToOrder(model, maxBytes: 1 << 20);
+
+    private static RequestBatches Input(ResidentModel model) => new([.. Enumerable.Range(1, 5).Select(i => new TokenBatch(model.Config, [[i, i, i]]))]);
+
+    private async Task<ModelLease> LeaseAsync() =>
+        await lab.Host.Services.GetRequiredService<ModelRegistry>().LeaseAsync(ModelName, "model", TestContext.Current.CancellationToken);
+}
