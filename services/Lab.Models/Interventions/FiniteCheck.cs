@@ -8,7 +8,7 @@ namespace Lab.Models.Interventions;
 public static class FiniteCheck
 {
     /// <summary>Requires that every element is finite.</summary>
-    /// <param name="tensor">FP32, FP16 or BF16.</param>
+    /// <param name="tensor">FP64, FP32, FP16 or BF16.</param>
     /// <exception cref="NonFiniteActivationException">An element is not; the message names tensor, index and value.</exception>
     public static void Require(HostTensor tensor)
     {
@@ -17,6 +17,7 @@ public static class FiniteCheck
             TensorDataType.Float32 => Find<uint>(tensor, 0x7F80_0000),
             TensorDataType.Float16 => Find<ushort>(tensor, 0x7C00),
             TensorDataType.BFloat16 => Find<ushort>(tensor, 0x7F80),
+            TensorDataType.Float64 => Find<ulong>(tensor, 0x7FF0_0000_0000_0000),
             _ => throw new ArgumentException($"{tensor.DataType} has no infinities to look for.", nameof(tensor)),
         };
         if (bad < 0) return;

@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+using Lab.Models.Interventions;
+using Lab.Tensors;
+using static TorchSharp.torch;
+
+namespace Lab.Models.Gradients;
+
+/// <summary>
+/// Runs a model forward and backward. The graph lives on the calling thread and is gone when the pass returns, whatever its end; the
+/// model's parameters are as they were. Cancelled, a pass stops within a layer going forward; going backward it runs to its end.
+/// </summary>
+public static class GradientPass
+{
+    /// <summary>Runs a pass.</summary>
+    /// <param name="model">The model, on the thread that owns it.</param>
+    /// <param name="plan">What to do.</param>
+    /// <param name="type">The type of the tensors that are sent.</param>
+    /// <param name="send">Gets each tensor: captures during the forward pass, then the gradients in the order of the plan.</param>
+    /// <param name="ct">Cancels the pass.</param>
+    /// <exception cref="NonFiniteActivationException">An objective, or an element of what is to be sent, is not finite.</exception>
+    public static GradientResult Run(Transformer model, GradientPlan plan, TensorDataType type, Action<HostTensor> send, CancellationToken ct = default)
+    {
+        using var scope = NewDisposeScope();
+        ForwardPlan forward = plan.Forward;
+        Tensor ids = forward.Batch.ToTensor(model.Device);
+        LogitSelection logitTokens = new(plan.Objective.Tokens);
+        Tensor? clean = plan.NeedsClean ? Clean(model, ids, logitTokens, ct) : null;
+
+        using ParameterLeaves parameters = new(model.Weights, plan.Gradients.Select(gradient => gradient.Parameter).OfType<string>().ToHashSet());
+        InterventionTap interventions = new(forward.Interventions, forward.Batch.Lengths);
+        HashSet<int> wanted = [.. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook.Index)];
+        using GradientTap tap = new(interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, new CaptureTap(forward.Captures, type, send), ct);
+        using var grad = enable_grad();
+        Tensor? logits = model.Forward(new ForwardInput(ids) { Logits = logitTokens, StopAtLayer = LayersOf(plan, model.Hooks) }, tap);
+        Tensor values = tap.Values ?? (logits is null ? zeros(forward.Batch.Count, device: ids.device) : plan.Objective.Values(Wide(logits), clean));
+        ct.ThrowIfCancellationRequested();
+
+        double[] objectives = Objectives(values);
+        Tensor[] nodes = [.. plan.Gradients.Select(gradient => gradient.Parameter is { } name ? parameters.Values[name] : tap.Activations[gradient.Selection!.Hook.Index])];
+        Tensor?[] gradients = Backward(values, nodes);
+        List<int> unreached = [];
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            using var one = NewDisposeScope();
+            if (gradients[i] is null) unreached.Add(i);
+            Tensor gradient = gradients[i] ?? zeros_like(nodes[i].detach());
+            HostTensor copy = (plan.Gradients[i].Selection?.Gather(gradient) ?? gradient).ToHost(plan.Gradients[i].Name, type);
+            FiniteCheck.Require(copy);
+            send(copy);
+        }
+
+        return new GradientResult(objectives, unreached, interventions.FireCounts);
+    }
+
+    /// <summary>The logits of the same tokens without interventions: a constant.</summary>
+    private static Tensor Clean(Transformer model, Tensor ids, LogitSelection tokens, CancellationToken ct)
+    {
+        using var noGrad = no_grad();
+        return Wide(model.Forward(new ForwardInput(ids) { Logits = tokens }, new StopTap(ct))!);
+    }
+
+    /// <summary>The gradient of the sum of all values by each node; null where it does not depend on the node.</summary>
+    private static Tensor?[] Backward(Tensor values, Tensor[] nodes)
+    {
+        if (!values.requires_grad) return new Tensor?[nodes.Length];
+        // Targets may share a node, of which the backward pass wants to hear once.
+        Tensor[] distinct = [.. nodes.DistinctBy(node => node.Handle)];
+        IList<Tensor> gradients = autograd.grad([values.sum()], distinct, allow_unused: true);
+        Dictionary<IntPtr, Tensor> byNode = distinct.Zip(gradients).Where(pair => pair.Second is { IsInvalid: false }).ToDictionary(pair => pair.First.Handle, pair => pair.Second);
+        return [.. nodes.Select(node => byNode.GetValueOrDefault(node.Handle))];
+    }
+
+    /// <summary>The layers that must run: all of them for logits, else up to the last one that anybody looks at.</summary>
+    private static int? LayersOf(GradientPlan plan, HookCatalog hooks)
+    {
+        if (plan.Objective.Tokens.Count > 0) return null;
+        IEnumerable<HookPoint> seen =
+        [
+            .. plan.Objective.Upstream.Select(one => one.Selection.Hook),
+            .. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook),
+            .. plan.Forward.Captures.Select(selection => selection.Hook),
+            .. plan.Forward.Interventions.SelectMany(one => one.Selections).Select(selection => selection.Hook),
+        ];
+        bool isBeyond = seen.Any(hook => hook.Index > hooks.Blocks[^1].ResidPost.Index);
+        return isBeyond ? hooks.Blocks.Count : seen.Max(hook => hook.Layer) + 1;
+    }
+
+    private static double[] Objectives(Tensor values)
+    {
+        HostTensor host = values.ToHost("objectives", TensorDataType.Float64);
+        FiniteCheck.Require(host);
+        return [.. MemoryMarshal.Cast<byte, double>(host.Data.Span)];
+    }
+
+    private static Tensor Wide(Tensor x) => x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+
+    /// <summary>Looks at nothing, and stops a pass that is cancelled.</summary>
+    private sealed class StopTap(CancellationToken ct) : IActivationTap
+    {
+        public bool Wants(HookPoint hook)
+        {
+            ct.ThrowIfCancellationRequested();
+            return false;
+        }
+
+        public Tensor At(HookPoint hook, Tensor x) => x;
+    }
+}

@@ -1,0 +1,59 @@
+using Lab.Models.Interventions;
+
+namespace Lab.Models.Gradients;
+
+/// <summary>What to differentiate by what in one pass over one batch, with everything checked before anything runs.</summary>
+public sealed record GradientPlan
+{
+    private GradientPlan(ForwardPlan forward, ResolvedObjective objective, IReadOnlyList<PlannedGradient> gradients) =>
+        (Forward, Objective, Gradients) = (forward, objective, gradients);
+
+    /// <summary>The batch, what to capture and what to change.</summary>
+    public ForwardPlan Forward { get; }
+
+    /// <summary>The gradients, in the order of the targets; those of one target in the order of the forward pass.</summary>
+    public IReadOnlyList<PlannedGradient> Gradients { get; }
+
+    /// <summary>The tokens whose logits the objective reads.</summary>
+    public int LogitTokenCount => Objective.Tokens.Count;
+
+    /// <summary>Whether a clean pass comes first.</summary>
+    public bool NeedsClean => Objective.NeedsClean;
+
+    /// <summary>The first layer that the graph may reach: 0 if a target is before all layers.</summary>
+    public int FirstLayer => Gradients.Min(gradient => gradient.Selection?.Hook is { Layer: >= 0 } hook ? hook.Layer : 0);
+
+    internal ResolvedObjective Objective { get; }
+
+    /// <summary>Resolves selectors and checks values.</summary>
+    /// <param name="hooks">The model's hooks.</param>
+    /// <param name="config">The model's sizes.</param>
+    /// <param name="parameters">The model's parameters and their shapes.</param>
+    /// <param name="forward">The batch, what to capture and what to change.</param>
+    /// <param name="objective">What to differentiate.</param>
+    /// <param name="targets">What to differentiate by; at least one.</param>
+    /// <exception cref="InvalidSelectionException">A selector matches no hook, or an index is out of range.</exception>
+    /// <exception cref="ArgumentException">A value does not fit. ParamName is its path.</exception>
+    public static GradientPlan Resolve(
+        HookCatalog hooks,
+        TransformerConfig config,
+        IReadOnlyDictionary<string, long[]> parameters,
+        ForwardPlan forward,
+        GradientObjective objective,
+        IReadOnlyList<GradientTarget> targets)
+    {
+        if (targets.Count == 0) throw new ArgumentException("At least one target is required.", nameof(targets));
+        SelectionResolver selections = new(hooks, forward.Batch.Lengths);
+        ResolvedObjective resolved = new ObjectiveResolver(config, forward.Batch, selections).Resolve(objective, nameof(objective));
+        return new GradientPlan(forward, resolved, [.. targets.SelectMany((target, i) => target switch
+        {
+            GradientTarget.Activation activation => selections.Resolve(activation.Selector, $"targets[{i}].activation")
+                .Select(selection => new PlannedGradient($"grad/{selection.Hook.Name}", selection.Shape, i) { Selection = selection }),
+            GradientTarget.Parameter parameter => [new PlannedGradient(
+                $"grad/{parameter.Name}",
+                parameters.GetValueOrDefault(parameter.Name) ?? throw new ArgumentException($"The model has no parameter '{parameter.Name}'.", $"targets[{i}].parameter"),
+                i) { Parameter = parameter.Name }],
+            _ => throw new ArgumentException($"{target} is no target.", $"targets[{i}]"),
+        })]);
+    }
+}

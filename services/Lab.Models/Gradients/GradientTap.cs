@@ -1,0 +1,90 @@
+using Lab.Models.Interventions;
+using Lab.Tensors;
+using static TorchSharp.torch;
+
+namespace Lab.Models.Gradients;
+
+/// <summary>
+/// The tap of a pass that is differentiated: applies interventions, makes what is differentiated by part of the graph, takes the
+/// inner products with given gradients, and captures. The graph begins at the first wanted activation: it is a leaf.
+/// </summary>
+/// <param name="interventions">Applied first.</param>
+/// <param name="wanted">The hooks whose gradients are wanted, by their index.</param>
+/// <param name="upstream">Given gradients.</param>
+/// <param name="rowCount">Rows of the batch.</param>
+/// <param name="captures">See what the interventions left.</param>
+/// <param name="ct">Checked at every hook.</param>
+internal sealed class GradientTap(
+    IActivationTap interventions,
+    IReadOnlySet<int> wanted,
+    IReadOnlyList<(ResolvedSelection Selection, HostTensor Gradient)> upstream,
+    int rowCount,
+    IActivationTap captures,
+    CancellationToken ct) : IActivationTap, IDisposable
+{
+    private readonly ILookup<int, (ResolvedSelection Selection, HostTensor Gradient)> _upstream = upstream.ToLookup(one => one.Selection.Hook.Index);
+    private readonly Dictionary<int, Tensor> _activations = [];
+    private Tensor? _values;
+
+    /// <summary>The wanted activations of the pass, by their hooks' indices: nodes of the graph.</summary>
+    public IReadOnlyDictionary<int, Tensor> Activations => _activations;
+
+    /// <summary>The inner products with given gradients, [rows]; null if none was asked for.</summary>
+    public Tensor? Values => _values;
+
+    /// <inheritdoc/>
+    public bool Wants(HookPoint hook)
+    {
+        // The pass asks this at every hook, wanted or not: the one place that sees all of them.
+        ct.ThrowIfCancellationRequested();
+        return wanted.Contains(hook.Index) || interventions.Wants(hook) || captures.Wants(hook) || _upstream.Contains(hook.Index);
+    }
+
+    /// <inheritdoc/>
+    public Tensor At(HookPoint hook, Tensor x)
+    {
+        if (interventions.Wants(hook)) x = interventions.At(hook, x);
+        if (wanted.Contains(hook.Index)) x = Differentiable(hook, x);
+        foreach ((ResolvedSelection selection, HostTensor gradient) in _upstream[hook.Index]) Multiply(selection, gradient, x);
+        if (captures.Wants(hook))
+        {
+            using var noGrad = no_grad();
+            captures.At(hook, x);
+        }
+
+        return x;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (Tensor activation in _activations.Values) activation.Dispose();
+        _values?.Dispose();
+    }
+
+    /// <summary>
+    /// The activation as a node of the graph, and another tensor to go on with: what is handed back unchanged, some sites do not
+    /// compute with (a norm's scale), and no gradient would flow through it.
+    /// </summary>
+    private Tensor Differentiable(HookPoint hook, Tensor x)
+    {
+        Tensor node = (x.requires_grad ? x.alias() : x.detach().requires_grad_(true)).DetachFromDisposeScope();
+        _activations.Add(hook.Index, node);
+        return node.alias();
+    }
+
+    private void Multiply(ResolvedSelection selection, HostTensor gradient, Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        Tensor selected = selection.Gather(x);
+        // Minus infinity in scores is no number to multiply: its place in the softmax is fixed.
+        if (selection.IsAttention) selected = selected.masked_fill(selected.isinf(), 0);
+        selected = selected.to(x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
+        Tensor product = (selected * gradient.ToTorch(x.device).to(selected.dtype)).flatten(1).sum(1);  // (R)
+        Tensor rows = tensor([.. selection.Tokens.Rows.Select(row => (long)row)], device: x.device);
+        Tensor values = _values ?? zeros(rowCount, dtype: product.dtype, device: x.device);
+        Tensor sum = values.index_add(0, rows, product, 1).DetachFromDisposeScope();
+        _values?.Dispose();
+        _values = sum;
+    }
+}
