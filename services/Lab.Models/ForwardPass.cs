@@ -180,7 +180,7 @@ internal sealed class ForwardPass
 
     private Tensor Gain(Tensor normalized, NormWeights weights)
     {
-        Tensor gain = _config.NormGainOffset == 0 ? weights.Gain.Value : (weights.Gain.Value.to(ScalarType.Float32) + _config.NormGainOffset).to(normalized.dtype);
+        Tensor gain = _config.NormGainOffset == 0 ? weights.Gain.Value : (weights.Gain.Value.to(normalized.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32) + _config.NormGainOffset).to(normalized.dtype);
         Tensor y = normalized * gain;
         if (_input.Edits?.Touches(weights.Gain.Name) == true) y = _input.Edits.Vector(weights.Gain.Name, normalized, y);
         return AddBias(y, weights.Bias);

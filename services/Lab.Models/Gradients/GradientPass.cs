@@ -44,7 +44,9 @@ public static class GradientPass
             using var one = NewDisposeScope();
             if (gradients[i] is null) unreached.Add(i);
             Tensor gradient = gradients[i] ?? zeros_like(nodes[i].detach());
-            HostTensor copy = (plan.Gradients[i].Selection?.Gather(gradient) ?? gradient).ToHost(plan.Gradients[i].Name, type);
+            // Above the diagonal there is no attention that could change.
+            if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? gradient.tril() : gradient);
+            HostTensor copy = gradient.ToHost(plan.Gradients[i].Name, type);
             FiniteCheck.Require(copy);
             send(copy);
         }

@@ -45,7 +45,7 @@ public sealed record GradientPlan
         if (targets.Count == 0) throw new ArgumentException("At least one target is required.", nameof(targets));
         SelectionResolver selections = new(hooks, forward.Batch.Lengths);
         ResolvedObjective resolved = new ObjectiveResolver(config, forward.Batch, selections).Resolve(objective, nameof(objective));
-        return new GradientPlan(forward, resolved, [.. targets.SelectMany((target, i) => target switch
+        PlannedGradient[] gradients = [.. targets.SelectMany((target, i) => target switch
         {
             GradientTarget.Activation activation => selections.Resolve(activation.Selector, $"targets[{i}].activation")
                 .Select(selection => new PlannedGradient($"grad/{selection.Hook.Name}", selection.Shape, i) { Selection = selection }),
@@ -54,6 +54,28 @@ public sealed record GradientPlan
                 parameters.GetValueOrDefault(parameter.Name) ?? throw new ArgumentException($"The model has no parameter '{parameter.Name}'.", $"targets[{i}].parameter"),
                 i) { Parameter = parameter.Name }],
             _ => throw new ArgumentException($"{target} is no target.", $"targets[{i}]"),
-        })]);
+        })];
+        RequireOnePath(hooks, forward, gradients);
+        return new GradientPlan(forward, resolved, gradients);
+    }
+
+    /// <summary>
+    /// Where heads read inputs of their own, the sublayer's common norm is computed beside the path: its gradient would lack their
+    /// part.
+    /// </summary>
+    private static void RequireOnePath(HookCatalog hooks, ForwardPlan forward, IReadOnlyList<PlannedGradient> gradients)
+    {
+        HashSet<HookPoint> split = [.. gradients.Select(gradient => gradient.Selection?.Hook).OfType<HookPoint>(), .. forward.Interventions.SelectMany(one => one.Selections).Select(selection => selection.Hook)];
+        foreach (PlannedGradient gradient in gradients.Where(gradient => gradient.Selection?.Hook.Layer >= 0))
+        {
+            HookPoint hook = gradient.Selection!.Hook;
+            BlockHooks block = hooks.Blocks[hook.Layer];
+            if (hook != block.Ln1.Scale && hook != block.Ln1.Normalized && hook != block.AttnRead) continue;
+            if (new[] { block.AttnIn, block.QInput, block.KInput, block.VInput }.FirstOrDefault(input => input is not null && split.Contains(input)) is { } other)
+            {
+                throw new ArgumentException(
+                    $"{other.Name} gives heads inputs of their own, so that {hook.Name} is not all that attention reads: ask for its gradient in another call.", $"targets[{gradient.Target}].activation.hook");
+            }
+        }
     }
 }

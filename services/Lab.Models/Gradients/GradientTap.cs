@@ -63,12 +63,12 @@ internal sealed class GradientTap(
     }
 
     /// <summary>
-    /// The activation as a node of the graph, and another tensor to go on with: what is handed back unchanged, some sites do not
-    /// compute with (a norm's scale), and no gradient would flow through it.
+    /// The activation as a node of its own in the graph, which only what reads it here hangs on: the residual stream that hook_mlp_in
+    /// shows goes on beside it.
     /// </summary>
     private Tensor Differentiable(HookPoint hook, Tensor x)
     {
-        Tensor node = (x.requires_grad ? x.alias() : x.detach().requires_grad_(true)).DetachFromDisposeScope();
+        Tensor node = (x.requires_grad ? x.view(x.shape) : x.detach().requires_grad_(true)).DetachFromDisposeScope();
         _activations.Add(hook.Index, node);
         return node.alias();
     }

@@ -1,0 +1,36 @@
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Lab.Models.Tests.Gradients;
+
+/// <summary>Adds a multiple of a fixed random direction to the activation at one hook, and takes the other taps' changes as they come.</summary>
+internal sealed class PerturbingTap(string hook, double step, int[] lengths, IActivationTap? others = null) : IActivationTap, IDisposable
+{
+    /// <summary>The direction, once the pass was there: of the activation's shape, zero in padding and where no attention can be.</summary>
+    public Tensor? Direction { get; private set; }
+
+    public bool Wants(HookPoint point) => point.Name == hook || others?.Wants(point) == true;
+
+    public Tensor At(HookPoint point, Tensor x)
+    {
+        if (others?.Wants(point) == true) x = others.At(point, x);
+        if (point.Name != hook) return x;
+        using var scope = NewDisposeScope();
+        using Generator generator = new(11);
+        Tensor direction = randn(x.shape, ScalarType.Float64, generator: generator);
+        bool isAttention = point.Dimensions.Contains(HookDimension.KeyPos);
+        if (isAttention) direction = direction.tril().masked_fill(x.isinf(), 0);
+        for (int row = 0; row < lengths.Length; row++)
+        {
+            int dimension = isAttention ? 1 : 0;
+            long padding = x.shape[dimension + 1] - lengths[row];
+            if (padding > 0) direction[row].narrow(dimension, lengths[row], padding).zero_();
+        }
+
+        Direction?.Dispose();
+        Direction = direction.DetachFromDisposeScope();
+        return (x + (direction * step)).MoveToOuterDisposeScope();
+    }
+
+    public void Dispose() => Direction?.Dispose();
+}
