@@ -134,21 +134,33 @@ internal sealed class ForwardPass
 
     private Tensor? Logits(Tensor x)
     {
-        bool isTapped = Wants(_hooks.FinalScale) || Wants(_hooks.FinalNormalized) || Wants(_hooks.UnembedIn) || Wants(_hooks.UnembedOut);
-        bool isWhole = _input.Logits.Tokens is null || isTapped || _input.Edits is not null;
-        if (!isWhole && _input.Logits.Tokens!.Count == 0) return null;
-        Tensor? tokens = _input.Logits.Tokens is { } wanted ? tensor([.. wanted], device: x.device) : null;
+        // Only the wanted tokens go through the unembedding, the largest matrix, unless somebody looks at all of them on the way.
+        bool isChanged = Wants(_hooks.UnembedOut) || Touches(_weights.LnFinal.Gain) || Touches(_weights.LnFinal.Bias) || Touches(_weights.Unembedding)
+            || Touches(_weights.Bigram) || Touches(_weights.FinalLogitsBias);
+        bool isSeen = Wants(_hooks.FinalScale) || Wants(_hooks.FinalNormalized) || Wants(_hooks.UnembedIn);
+        IReadOnlyList<long>? wanted = _input.Logits.Tokens;
+        bool isNothing = wanted is { Count: 0 } && !isChanged;
+        if (isNothing && !isSeen) return null;
+        Tensor? tokens = wanted is null || isNothing ? null : tensor([.. wanted], device: x.device);
         Tensor ids = _input.Ids;
-        if (!isWhole) (x, ids) = (x.flatten(0, 1).index_select(0, tokens!).unsqueeze(1), ids.flatten().index_select(0, tokens!).unsqueeze(1)); // (N, 1, C)
+        bool isPicked = tokens is not null && !isChanged;
+        if (isPicked && !isSeen) x = Pick(x);
         Tensor read = Tap(_hooks.UnembedIn, Norm(x, _weights.LnFinal, new NormHooks(_hooks.FinalScale, _hooks.FinalNormalized)));
-        Tensor logits = Linear(read, new LinearWeights(_weights.Unembedding, null));                // (B, T, V)
+        if (isNothing) return null;
+        if (isPicked && isSeen) read = Pick(read);
+        if (isPicked) ids = Pick(ids);
+        Tensor logits = Linear(read, new LinearWeights(_weights.Unembedding, null));                // (B, T, V) or (N, 1, V)
         if (_weights.Bigram is not null) logits = logits + Lookup(_weights.Bigram, ids);
         if (_weights.FinalLogitsBias is not null) logits = AddBias(logits, _weights.FinalLogitsBias);
         if (_config.LogitSoftCap > 0) logits = (logits / _config.LogitSoftCap).tanh() * _config.LogitSoftCap;
         logits = Tap(_hooks.UnembedOut, logits);
         if (tokens is null) return logits;
-        return isWhole ? logits.flatten(0, 1).index_select(0, tokens) : logits.squeeze(1);          // (N, V)
+        return isPicked ? logits.squeeze(1) : logits.flatten(0, 1).index_select(0, tokens);         // (N, V)
+
+        Tensor Pick(Tensor all) => all.flatten(0, 1).index_select(0, tokens!).unsqueeze(1);          // (N, 1, C)
     }
+
+    private bool Touches(NamedParameter? parameter) => parameter is not null && _input.Edits?.Touches(parameter.Name) == true;
 
     /// <summary>What a sublayer reads: the normed residual, with the normed positions behind it where they are concatenated.</summary>
     private Tensor Read(Tensor x, Tensor? positions, NormWeights norm, NormHooks? hooks, NormWeights? positionNorm, AbsTopKSites site)
