@@ -155,6 +155,7 @@ internal sealed class ForwardPass
         if (_config.LogitSoftCap > 0) logits = (logits / _config.LogitSoftCap).tanh() * _config.LogitSoftCap;
         logits = Tap(_hooks.UnembedOut, logits);
         if (tokens is null) return logits;
+        if (wanted!.Count == 0) return null;
         return isPicked ? logits.squeeze(1) : logits.flatten(0, 1).index_select(0, tokens);         // (N, V)
 
         Tensor Pick(Tensor all) => all.flatten(0, 1).index_select(0, tokens!).unsqueeze(1);          // (N, 1, C)

@@ -1,3 +1,4 @@
+using Lab.Models.Interventions;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -9,6 +10,20 @@ namespace Lab.Models.Batching;
 /// </summary>
 public static class CoBatch
 {
+    /// <summary>
+    /// Whether a request may share a pass. One that changes what single heads read or write may not: from there the whole pass goes
+    /// head by head, past what others change on the common way.
+    /// </summary>
+    public static bool CanShare(ForwardPlan plan) =>
+        !plan.Interventions.Any(one => one.Selections.Any(selection => selection.Hook.IsOnRequest && !selection.Hook.Dimensions.Contains(HookDimension.KeyPos)));
+
+    /// <summary>
+    /// Whether a request needs attention step by step, with a score for every pair of tokens. It should not share a pass with one that
+    /// does not.
+    /// </summary>
+    public static bool NeedsScores(ForwardPlan plan) =>
+        plan.Captures.Concat(plan.Interventions.SelectMany(one => one.Selections)).Any(selection => selection.Hook.Dimensions.Contains(HookDimension.KeyPos));
+
     /// <summary>Runs the pass.</summary>
     /// <param name="model">The model.</param>
     /// <param name="members">At least one. A single one is run as it is.</param>

@@ -9,7 +9,10 @@ namespace Lab.Models.Tests.Batching;
 
 public sealed class CoBatchTests
 {
-    public static TheoryData<int> Seeds => [.. Enumerable.Range(0, 24)];
+    public static TheoryData<int> Seeds => [.. Enumerable.Range(0, 16)];
+
+    /// <summary>Those at which a change keeps a request out of co-batches, and scores, which are minus infinity outside of windows.</summary>
+    private static readonly string[] Excluded = ["hook_attn_in", "hook_q_input", "hook_k_input", "hook_v_input", "hook_result", "hook_attn_scores"];
 
     /// <summary>A request: rows, what to change and capture, and which logits.</summary>
     private sealed record Request(int[][] Rows, ActivationSelector[] Captures, Intervention[] Interventions, long[]? Tokens)
@@ -18,15 +21,13 @@ public sealed class CoBatchTests
         {
             int[][] rows = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => RandomModel.Row(random, model.Config, random.Next(1, 9)))];
             string Hook() => model.Hooks.All[random.Next(model.Hooks.All.Count)].Name;
-            ActivationSelector[] captures = random.Next(3) == 0 ? [] : [new("blocks.*.*"), new(Hook()), new("blocks.*.attn.hook_pattern"), new("unembed.hook_out")];
+            string SharedHook() => Enumerable.Range(0, int.MaxValue).Select(_ => Hook()).First(hook => !Excluded.Any(hook.EndsWith));
+            ActivationSelector[] captures = random.Next(3) == 0 ? [] : [new("blocks.*.*"), new(SharedHook()), new("blocks.*.attn.hook_pattern"), new("unembed.hook_out")];
             Intervention[] interventions = [.. Enumerable.Range(0, random.Next(4)).Select(_ => new Intervention(
-                new ActivationSelector(Hook()) { Positions = random.Next(2) == 0 ? [-1] : [] },
-                random.Next(3) switch
-                {
-                    0 => new InterventionOperation.Zero(),
-                    1 => new InterventionOperation.Scale((float)random.NextDouble()),
-                    _ => new InterventionOperation.Add(HostTensor.FromFloats("", [(float)random.NextDouble()])),
-                }))];
+                new ActivationSelector(SharedHook()) { Positions = random.Next(2) == 0 ? [-1] : [] },
+                random.Next(2) == 0
+                    ? new InterventionOperation.Scale(0.5f + (float)random.NextDouble())
+                    : new InterventionOperation.Add(HostTensor.FromFloats("", [(float)random.NextDouble()]))))];
             int tokens = rows.Length * rows.Max(row => row.Length);
             long[]? wanted = random.Next(3) switch { 0 => null, 1 => [], _ => [tokens - 1, 0] };
             return new Request(rows, captures, interventions, wanted);
@@ -61,7 +62,8 @@ public sealed class CoBatchTests
         for (int i = 0; i < actual.ElementCount; i++)
         {
             (float a, float e) = (actual.Floats[i], expected.Floats[i]);
-            if (!a.Equals(e)) ((double)Math.Abs(a - e)).ShouldBeLessThanOrEqualTo(1e-5 * (1 + Math.Abs(e)), $"{actual.Name}, element {i}: {a} and {e}");
+            bool isClose = a.Equals(e) || Math.Abs(a - e) <= 1e-5 * (1 + Math.Abs(e));
+            if (!isClose) throw new ShouldAssertException($"{actual.Name}, element {i}: {a} and {e}");
         }
     }
 
@@ -77,6 +79,7 @@ public sealed class CoBatchTests
 
         for (int i = 0; i < requests.Length; i++)
         {
+            together.Members[i].Failure.ShouldBeNull();
             var alone = Run(model, requests[i]);
             ShouldEqual(together.Logits[i], alone.Logits[0]);
             together.Captured[i].Count.ShouldBe(alone.Captured[0].Count);
@@ -130,12 +133,12 @@ public sealed class CoBatchTests
         using var scope = NewDisposeScope();
         using CancellationTokenSource cancelled = new();
         int hooks = 0;
-        PassMember first = new([[1, 2]]) { Check = () => { if (++hooks == 20) cancelled.Cancel(); cancelled.Token.ThrowIfCancellationRequested(); } };
+        PassMember first = new([[1, 2]]) { Check = () => { if (++hooks >= 20) cancelled.Cancel(); cancelled.Token.ThrowIfCancellationRequested(); } };
         PassMember second = new([[3]]) { Check = () => hooks++ };
 
         IReadOnlyList<Tensor?> logits = CoBatch.Forward(small.Transformer, [first, second]);
 
-        first.Failure.ShouldBeOfType<OperationCanceledException>();
+        first.Failure.ShouldBeAssignableTo<OperationCanceledException>().ShouldNotBeNull();
         second.Failure.ShouldBeNull();
         (logits[0] is null, logits[1] is null).ShouldBe((true, false));
         int all = hooks;
@@ -145,6 +148,20 @@ public sealed class CoBatchTests
         CoBatch.Forward(small.Transformer, [new PassMember([[1, 2]]) { Check = cancelled.Token.ThrowIfCancellationRequested }, third]);
         third.Failure.ShouldNotBeNull();
         hooks.ShouldBeLessThan(all / 4);
+    }
+
+    [Theory]
+    [InlineData("blocks.0.hook_q_input", false, false)]
+    [InlineData("blocks.1.attn.hook_result", false, false)]
+    [InlineData("blocks.0.attn.hook_pattern", true, true)]
+    [InlineData("blocks.0.hook_resid_pre", true, false)]
+    public void CanShare_ChangeAtAHook_FollowsFromWhatThePassComputesThen(string hook, bool canShare, bool needsScores)
+    {
+        using SmallModel small = new();
+        ForwardPlan plan = small.Plan([[1, 2]], [], new Intervention(new ActivationSelector(hook), new InterventionOperation.Zero()));
+
+        CoBatch.CanShare(plan).ShouldBe(canShare);
+        CoBatch.NeedsScores(plan).ShouldBe(needsScores);
     }
 
     [Fact]

@@ -10,7 +10,13 @@ internal static class RandomModel
     {
         TransformerConfig config = NewConfig(random);
         using Generator generator = new((ulong)random.Next());
-        return new Transformer(config, new TransformerWeights(config, (_, shape) => randn(shape, generator: generator).mul_(0.3)));
+        return new Transformer(config, new TransformerWeights(config, (name, shape) =>
+        {
+            // Gains near 1, as norms have them: small ones would magnify rounding.
+            bool isGain = shape.Length == 1 && name.EndsWith("weight", StringComparison.Ordinal);
+            Tensor values = randn(shape, generator: generator);
+            return isGain ? values.mul_(0.1).add_(1 - config.NormGainOffset) : values.mul_(0.3);
+        }));
     }
 
     public static int[] Row(Random random, TransformerConfig config, int length) => [.. Enumerable.Range(0, length).Select(_ => random.Next(config.DVocab))];
@@ -18,11 +24,14 @@ internal static class RandomModel
     private static TransformerConfig NewConfig(Random random)
     {
         bool Coin(int sides = 2) => random.Next(sides) == 0;
-        int layers = random.Next(1, 4), shared = random.Next(1, 3), perShared = random.Next(1, 3);
-        PositionKind positions = (PositionKind)random.Next(Enum.GetValues<PositionKind>().Length);
-        bool hasWindow = Coin();
+        // Joined queries, keys and values have one number of heads and no norms of their own; norms of what is added are Gemma's.
+        bool isJoined = Coin(), isSandwich = !isJoined && Coin(), hasWindow = Coin();
+        int layers = random.Next(1, 4), shared = random.Next(1, 3), perShared = isJoined ? 1 : random.Next(1, 3);
+        PositionKind[] kinds = [.. Enum.GetValues<PositionKind>().Where(kind => kind != PositionKind.Rotary)];
+        PositionKind positions = isJoined ? kinds[random.Next(kinds.Length)] : PositionKind.Rotary;
         return new TransformerConfig
         {
+            Family = isSandwich ? ModelFamily.Gemma3 : !isJoined ? ModelFamily.Qwen3 : Coin() ? ModelFamily.Gpt2 : ModelFamily.CircuitSparsity,
             NLayers = layers,
             DModel = 4 * random.Next(2, 5),
             NHeads = shared * perShared,
@@ -35,8 +44,8 @@ internal static class RandomModel
             NormEpsilon = 1e-5,
             NormBias = Coin(),
             NormGainOffset = Coin(3) ? 1 : 0,
-            SandwichNorms = Coin(3),
-            QkNorm = Coin(3),
+            SandwichNorms = isSandwich,
+            QkNorm = !isJoined && Coin(),
             Positions = positions,
             DPos = positions == PositionKind.Concatenated ? 4 : 0,
             Rotary = positions == PositionKind.Rotary ? new RotaryConfig() : null,
