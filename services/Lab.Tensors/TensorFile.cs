@@ -12,7 +12,7 @@ namespace Lab.Tensors;
 /// (MAP_PRIVATE), so writing to the tensor never reaches the file, and unmaps it when the last tensor is gone, even long after
 /// this object is disposed. Pages are read when they are first touched and, unless written to, can be dropped by the system at
 /// any time. Every other tensor (of another type, on another device, or at an offset that is no multiple of its element size)
-/// is read straight into memory of its own, in pieces of 4 MiB; nothing is mapped for it.
+/// is read straight into memory of its own, in pieces; nothing is mapped for it.
 /// </para>
 /// <para>
 /// Deleting the file, or renaming another over it, changes nothing for who has it open: that is how files are to be replaced. A
@@ -24,7 +24,11 @@ namespace Lab.Tensors;
 /// </summary>
 public sealed class TensorFile : IDisposable
 {
-    private const int ChunkBytes = 4 << 20;
+    /// <summary>At most what a span can hold.</summary>
+    private const long ReadBytes = 1 << 30;
+
+    /// <summary>Small, as the native heap can come to keep a hole of this size for each tensor.</summary>
+    private const int BufferBytes = 256 << 10;
 
     private readonly Lock _gate = new();
     private readonly SafeFileHandle _handle;
@@ -155,18 +159,34 @@ public sealed class TensorFile : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         Tensor copy = empty(stored.Span, dtype: wanted, device: device);
-        bool isDirect = own == wanted && device.type == DeviceType.CPU;
-        long chunk = Math.Min(stored.Span, ChunkBytes / stored.Type.Bytes);
-        Tensor buffer = isDirect ? copy : empty(chunk, dtype: own);
-        for (long done = 0; done < stored.Span; done += chunk)
+        if (own == wanted && device.type == DeviceType.CPU) Read(stored, copy);
+        else Convert(stored, own, copy);
+        return scope.MoveToOuter(copy);
+    }
+
+    /// <summary>Reads into a tensor of the file's own type on the CPU; in pieces, as a span ends at 2 GiB.</summary>
+    private void Read(StoredTensor stored, Tensor copy)
+    {
+        long piece = ReadBytes / stored.Type.Bytes;
+        for (long done = 0; done < stored.Span; done += piece)
         {
             using DisposeScope step = NewDisposeScope();
-            long count = Math.Min(chunk, stored.Span - done);
-            Tensor read = buffer.narrow(0, isDirect ? done : 0, count);
-            ReadExactly(stored.Offset + (done * stored.Type.Bytes), read.bytes);
-            if (!isDirect) _ = copy.narrow(0, done, count).copy_(read);
+            ReadExactly(stored.Offset + (done * stored.Type.Bytes), copy.narrow(0, done, Math.Min(piece, stored.Span - done)).bytes);
         }
+    }
 
-        return scope.MoveToOuter(copy);
+    private void Convert(StoredTensor stored, ScalarType own, Tensor copy)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        long piece = Math.Min(stored.Span, BufferBytes / stored.Type.Bytes);
+        Tensor buffer = empty(piece, dtype: own);
+        for (long done = 0; done < stored.Span; done += piece)
+        {
+            using DisposeScope step = NewDisposeScope();
+            long count = Math.Min(piece, stored.Span - done);
+            Tensor read = buffer.narrow(0, 0, count);
+            ReadExactly(stored.Offset + (done * stored.Type.Bytes), read.bytes);
+            _ = copy.narrow(0, done, count).copy_(read);
+        }
     }
 }
