@@ -86,11 +86,11 @@ internal sealed class StatisticsCollector(RunLimits limits, IOptions<ModelHostOp
         try
         {
             using var noGrad = no_grad();
-            InterventionTap interventions = new(plan.Interventions, plan.Batch.Lengths);
-            StatisticsTap tap = new(plan.Selections, statistics, plan.Batch, order.Filter, plan.Rows, end.Token);
-            ForwardInput input = new(plan.Batch.ToTensor(model.Transformer.Device))
+            InterventionTap interventions = new(plan.Forward.Interventions, plan.Forward.Batch.Lengths);
+            StatisticsTap tap = new(plan.Selections, statistics, plan.Forward.Batch, order.Filter, plan.Rows, end.Token);
+            ForwardInput input = new(plan.Forward.Batch.ToTensor(model.Transformer.Device))
             {
-                Lengths = plan.Batch.Lengths,
+                Lengths = plan.Forward.Batch.Lengths,
                 Logits = LogitSelection.None,
                 StopAtLayer = plan.StopAtLayer(model.Hooks),
             };

@@ -7,26 +7,21 @@ using Lab.Models.Statistics;
 namespace Lab.ModelHost.Statistics;
 
 /// <summary>What is measured and changed in one batch, checked.</summary>
-/// <param name="Batch">The tokens.</param>
+/// <param name="Forward">Its captures are what is measured.</param>
 /// <param name="Rows">Where the rows come from.</param>
-/// <param name="Selections">In the order of the forward pass.</param>
-/// <param name="Interventions">In the order of the request.</param>
-internal sealed record StatisticsPlan(
-    TokenBatch Batch, IReadOnlyList<RowOrigin> Rows, IReadOnlyList<ResolvedSelection> Selections, IReadOnlyList<ResolvedIntervention> Interventions)
+internal sealed record StatisticsPlan(ForwardPlan Forward, IReadOnlyList<RowOrigin> Rows)
 {
+    /// <summary>In the order of the forward pass.</summary>
+    public IReadOnlyList<ResolvedSelection> Selections => Forward.Captures;
+
     /// <exception cref="ArgumentException">A selector or a value does not fit; ParamName is its path.</exception>
-    public static StatisticsPlan Of(ResidentModel model, StatisticsOrder order, (TokenBatch Batch, IReadOnlyList<RowOrigin> Rows) input)
-    {
-        SelectionResolver resolver = new(model.Hooks, input.Batch.Lengths);
-        IEnumerable<ResolvedSelection> selections = order.Selectors.SelectMany((selector, i) => resolver.Resolve(selector, $"selectors[{i}]"));
-        ForwardPlan forward = ForwardPlan.Resolve(model.Hooks, input.Batch, [], order.Interventions);
-        return new StatisticsPlan(input.Batch, input.Rows, [.. selections.OrderBy(selection => selection.Hook.Index)], forward.Interventions);
-    }
+    public static StatisticsPlan Of(ResidentModel model, StatisticsOrder order, (TokenBatch Batch, IReadOnlyList<RowOrigin> Rows) input) =>
+        new(ForwardPlan.Resolve(model.Hooks, input.Batch, order.Selectors, order.Interventions, capturesField: "selectors"), input.Rows);
 
     /// <summary>The number of layers that have to run; null for the whole model.</summary>
     public int? StopAtLayer(HookCatalog hooks)
     {
-        int last = Selections.Concat(Interventions.SelectMany(one => one.Selections)).Max(selection => selection.Hook.Index);
+        int last = Selections.Concat(Forward.Interventions.SelectMany(one => one.Selections)).Max(selection => selection.Hook.Index);
         return last > hooks.Blocks[^1].ResidPost.Index ? null : hooks.All.Take(last + 1).Max(hook => hook.Layer) + 1;
     }
 }
@@ -40,6 +35,6 @@ internal static class StatisticsSizes
     /// <summary>Requires that each pass fits into memory.</summary>
     public static void RequireSizes(this RunLimits limits, ResidentModel model, IEnumerable<StatisticsPlan> plans)
     {
-        foreach (StatisticsPlan plan in plans) limits.RequireSize(model.Config, new ForwardPlan(plan.Batch, plan.Selections, plan.Interventions));
+        foreach (StatisticsPlan plan in plans) limits.RequireSize(model.Config, plan.Forward);
     }
 }

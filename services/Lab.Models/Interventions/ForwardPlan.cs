@@ -31,6 +31,7 @@ public sealed class ForwardPlan
     /// Gets "captures[1].hook: reason" for each selector that matches nothing, which is then left out; if null, that is an error.
     /// </param>
     /// <param name="at">The step of decoding; null for a run, and for the prefill.</param>
+    /// <param name="capturesField">The field of the captures, for errors.</param>
     /// <exception cref="InvalidSelectionException">A selector matches no hook, or an index is out of range.</exception>
     /// <exception cref="ArgumentException">A value does not fit. ParamName is its path.</exception>
     public static ForwardPlan Resolve(
@@ -41,13 +42,14 @@ public sealed class ForwardPlan
         string prefix = "",
         int reach = 0,
         ICollection<string>? unmatched = null,
-        StepPosition? at = null)
+        StepPosition? at = null,
+        string capturesField = "captures")
     {
         SelectionResolver resolver = new(hooks, batch, reach, at);
         List<ResolvedSelection> selections = [];
         for (int i = 0; i < captures.Count; i++)
         {
-            string field = $"{prefix}captures[{i}]";
+            string field = $"{prefix}{capturesField}[{i}]";
             selections.AddRange(Try(() => resolver.Resolve(captures[i], field, i), prefix, unmatched) ?? []);
         }
 
