@@ -38,20 +38,20 @@ public static class GradientPass
         double[] objectives = Objectives(values);
         Tensor[] nodes = [.. plan.Gradients.Select(gradient => gradient.Parameter is { } name ? parameters.Values[name] : tap.Activations[gradient.Selection!.Hook.Index])];
         Tensor?[] gradients = Backward(values, nodes);
-        List<int> unreached = [];
+        List<int> zero = [];
         for (int i = 0; i < nodes.Length; i++)
         {
             using var one = NewDisposeScope();
-            if (gradients[i] is null) unreached.Add(i);
             Tensor gradient = gradients[i] ?? zeros_like(nodes[i].detach());
             // Above the diagonal there is no attention that could change.
             if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? gradient.tril() : gradient);
+            if (gradient.count_nonzero().item<long>() == 0) zero.Add(i);
             HostTensor copy = gradient.ToHost(plan.Gradients[i].Name, type);
             FiniteCheck.Require(copy);
             send(copy);
         }
 
-        return new GradientResult(objectives, unreached, interventions.FireCounts);
+        return new GradientResult(objectives, zero, interventions.FireCounts);
     }
 
     /// <summary>The logits of the same tokens without interventions: a constant.</summary>

@@ -43,7 +43,7 @@ public sealed record GradientPlan
         IReadOnlyList<GradientTarget> targets)
     {
         if (targets.Count == 0) throw new ArgumentException("At least one target is required.", nameof(targets));
-        SelectionResolver selections = new(hooks, forward.Batch.Lengths);
+        SelectionResolver selections = new(hooks, forward.Batch);
         ResolvedObjective resolved = new ObjectiveResolver(config, forward.Batch, selections).Resolve(objective, nameof(objective));
         PlannedGradient[] gradients = [.. targets.SelectMany((target, i) => target switch
         {

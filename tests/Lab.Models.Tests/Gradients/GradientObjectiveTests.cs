@@ -47,7 +47,7 @@ public sealed class GradientObjectiveTests : IDisposable
         Gradient gradient = GradientTesting.Run(_model, [[1], [2]], GradientTesting.NextTokens, [GradientTesting.At("hook_embed"), new GradientTarget.Parameter("lm_head.weight")]);
 
         gradient.Result.Objectives.ShouldBe([0, 0]);
-        gradient.Result.Unreached.ShouldBe([0, 1]);
+        gradient.Result.ZeroGradients.ShouldBe([0, 1]);
         gradient.Tensors.ShouldAllBe(tensor => tensor.Doubles().All(x => x == 0));
     }
 

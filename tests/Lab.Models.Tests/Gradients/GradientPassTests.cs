@@ -53,13 +53,13 @@ public sealed class GradientPassTests : IDisposable
     }
 
     [Fact]
-    public void Run_ValueThatReplacesAnActivation_LeavesWhatIsBeforeUnreached()
+    public void Run_ValueThatReplacesAnActivation_GivesWhatIsBeforeZero()
     {
         Intervention set = new(new ActivationSelector("blocks.0.hook_resid_post"), new InterventionOperation.Zero());
 
         Gradient gradient = Run(_model, _rows, NextTokens, [At("hook_embed"), At("blocks.0.hook_resid_post"), At("blocks.1.hook_resid_pre")], set);
 
-        gradient.Result.Unreached.ShouldBe([0]);
+        gradient.Result.ZeroGradients.ShouldBe([0]);
         gradient.Result.FireCounts.ShouldBe([1]);
         gradient.Tensors[0].Doubles().ShouldAllBe(x => x == 0);
         gradient.Tensors[1].Doubles().ShouldContain(x => x != 0);
@@ -67,13 +67,13 @@ public sealed class GradientPassTests : IDisposable
     }
 
     [Fact]
-    public void Run_ObjectiveBeforeATarget_LeavesTheTargetUnreached()
+    public void Run_ObjectiveBeforeATarget_GivesTheTargetZero()
     {
         UpstreamGradient given = new(new ActivationSelector("hook_embed"), FromDoubles([.. Enumerable.Repeat(1.0, 120)], 2, 5, 12));
 
         Gradient gradient = Run(_model, _rows, new GradientObjective.Upstream([given]), [At("hook_embed"), At("blocks.1.hook_resid_post"), At("unembed.hook_in")]);
 
-        gradient.Result.Unreached.ShouldBe([1, 2]);
+        gradient.Result.ZeroGradients.ShouldBe([1, 2]);
         gradient.Tensors[0].Doubles()[..60].ShouldAllBe(x => x == 1);
         gradient.Tensors[0].Doubles()[(60 + 36)..].ShouldAllBe(x => x == 0);
     }
