@@ -7,7 +7,7 @@ public readonly record struct TextSpan(int Start, int End)
     public int Length => End - Start;
 
     /// <summary>Whether both cover a common code unit.</summary>
-    public bool Overlaps(TextSpan other) => Start < other.End && other.Start < End;
+    public bool Overlaps(TextSpan other) => Math.Max(Start, other.Start) < Math.Min(End, other.End);
 
     /// <summary>The same span counted in code points, as Python indexes strings.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is not within the text.</exception>

@@ -17,4 +17,9 @@ public sealed record TokenizedText(string Text, int[] Ids, TextSpan[] Spans, Bos
 
     /// <summary>The indexes of the tokens that cover a part of a span, in order.</summary>
     public IReadOnlyList<int> TokensOf(TextSpan span) => TokenPositions.Of(Spans, span);
+
+    /// <summary>The span of an occurrence of a substring in the text, compared by code units; occurrences may overlap. Null if there are not so many.</summary>
+    /// <param name="substring">What to look for; not empty.</param>
+    /// <param name="occurrence">Which, from 0; negative counts from the last, -1.</param>
+    public TextSpan? Find(string substring, int occurrence = 0) => TokenPositions.Find(Text, substring, occurrence);
 }

@@ -36,12 +36,12 @@ public static class TokenizerFolder
         return null;
     }
 
-    /// <summary>Whether the folder's model was trained here: its config has circuit_sparsity's names, and no <c>model_type</c>.</summary>
+    /// <summary>Whether the folder's model was trained here, which its config says; those of before it did have no <c>model_type</c>.</summary>
     private static bool IsOfThisLab(string folder)
     {
         string path = Path.Combine(folder, "config.json");
         if (!File.Exists(path)) return false;
         JsonPlace config = JsonPlace.Read(path);
-        return config.Has("d_model", out _) && !config.Has("model_type", out _);
+        return config.Has("model_type", out JsonPlace type) ? type.Text == "lab" : config.Has("d_model", out _);
     }
 }

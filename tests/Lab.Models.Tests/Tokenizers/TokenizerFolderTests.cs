@@ -51,12 +51,14 @@ public sealed class TokenizerFolderTests : IDisposable
         tokenizer.Encode("1234", EncodeOptions.Default).Ids.ShouldBe([.. tokenizer.Encode("123", EncodeOptions.Default).Ids, .. tokenizer.Encode("4", EncodeOptions.Default).Ids]);
     }
 
-    [Fact]
-    public void Load_FilesOfThisLab_IsALabTokenizer()
+    [Theory]
+    [InlineData("""{"n_layer": 1, "d_model": 8}""")]
+    [InlineData("""{"model_type": "lab", "d_model": 8}""")]
+    public void Load_FilesOfThisLab_IsALabTokenizer(string config)
     {
         LabTokenizer lab = BpeTrainer.Train([SampleText.Python], 300, TestContext.Current.CancellationToken);
         lab.Save(_folder.Path);
-        File.WriteAllText(_folder["config.json"], """{"n_layer": 1, "d_model": 8}""");
+        File.WriteAllText(_folder["config.json"], config);
 
         TokenizerFolder.Load(_folder.Path).ShouldBeOfType<LabTokenizer>();
     }

@@ -146,3 +146,31 @@ for (const [name, json] of Object.entries(families)) {
   writeFileSync(join(here, name, 'expected.json'), '[\n' + cases.map(c => JSON.stringify(c)).join(',\n') + '\n]\n');
   console.log(name, Object.keys(json.model.vocab).length, json.model.merges.length);
 }
+
+// Conversations as the chat templates of the models write them, encoded as a whole with their special tokens.
+const conversations = [
+  [['user', 'Hi there!']],
+  [['system', 'Be brief.'], ['user', 'Tell me about trumpets']],
+  [['user', "Ok, let's get started.\n\nTrial 1: Do you detect an injected thought?"], ['assistant', 'Yes. \n'], ['user', '\n\n  And the cat? 🙂 ']],
+  [['system', 'The cats\n'], ['user', '\nthe cat'], ['assistant', ''], ['user', '123']],
+];
+const writers = {
+  qwen2: m => m.map(([role, content]) => `<|im_start|>${role}\n${content}<|im_end|>\n`).join('') + '<|im_start|>assistant\n',
+  llama3: m => '<|begin_of_text|>' + m.map(([role, content]) => `<|start_header_id|>${role}<|end_header_id|>\n\n${content.trim()}<|eot_id|>`).join('') + '<|start_header_id|>assistant<|end_header_id|>\n\n',
+  gemma3: m => {
+    const system = m[0][0] === 'system' ? m[0][1] + '\n\n' : '';
+    return '<bos>' + m.filter(([role]) => role !== 'system').map(([role, content], i) => `<start_of_turn>${role === 'user' ? 'user' : 'model'}\n${i ? '' : system}${content.trim()}<end_of_turn>\n`).join('') + '<start_of_turn>model\n';
+  },
+  gpt2: m => m.map(([role, content]) => ({ system: '', user: 'Human: ', assistant: 'Assistant: ' })[role] + content).join('\n\n') + '\n\nAssistant:',
+};
+writers.llama2 = writers.mistral = writers.gpt2;
+for (const [name, write] of Object.entries(writers)) {
+  const tokenizer = Tokenizer.fromString(JSON.stringify(families[name]));
+  const cases = [];
+  for (const messages of conversations) {
+    const text = write(messages);
+    const encoding = await tokenizer.encode(text, null, { addSpecialTokens: name === 'llama2' || name === 'mistral' });
+    cases.push({ roles: messages.map(m => m[0]), contents: messages.map(m => m[1]), ids: encoding.getIds() });
+  }
+  writeFileSync(join(here, name, 'chat.json'), '[\n' + cases.map(c => JSON.stringify(c)).join(',\n') + '\n]\n');
+}
