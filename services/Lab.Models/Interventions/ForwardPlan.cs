@@ -20,6 +20,12 @@ public sealed class ForwardPlan
     /// <summary>In the order of the request.</summary>
     public IReadOnlyList<ResolvedIntervention> Interventions { get; }
 
+    /// <summary>
+    /// Whether the pass must have its rows twice, [clean rows; changed rows]: some intervention reads what the clean ones have. Captures
+    /// and logits come from the second half.
+    /// </summary>
+    public bool NeedsTwin => Interventions.Any(one => one.NeedsTwin);
+
     /// <summary>Resolves selectors and checks values.</summary>
     /// <param name="hooks">The model's hooks.</param>
     /// <param name="batch">The tokens: whole rows, or with <paramref name="at"/> the one new token of each.</param>

@@ -52,6 +52,9 @@ public sealed class ResolvedSelection
     /// <summary>Whether some head or channel is selected more than once.</summary>
     internal bool HasDuplicateChannels => _heads?.Distinct().Count() != _heads?.Count || _channels?.Distinct().Count() != _channels?.Count;
 
+    /// <summary>Whether heads or channels are named.</summary>
+    internal bool HasChannels => _heads is not null || _channels is not null;
+
     /// <summary>The same heads and channels of other tokens.</summary>
     internal ResolvedSelection With(TokenSelection tokens) => new(Hook, Rule, tokens, _heads, _channels, Index);
 
@@ -90,10 +93,19 @@ public sealed class ResolvedSelection
         Tensor all = TokenMajor(x);
         Tensor picked = Pick(all, tokens);
         Tensor selected = Narrow(picked);
-        Tensor changed = change(selected, tokens).expand(selected.shape);
+        Tensor changed;
+        if (IsAttention)
+        {
+            // Above the diagonal and on padded keys there is no attention to change: a value there would see the future. Minus infinity
+            // there must not reach the operation: its gradient would not be a number.
+            Tensor visible = Visible(x, tokens);
+            changed = where(visible, change(selected.masked_fill(visible.logical_not(), 0), tokens), selected);
+        }
+        else
+        {
+            changed = change(selected, tokens).expand(selected.shape);
+        }
 
-        // Above the diagonal and on padded keys there is no attention to change: a value there would see the future.
-        if (IsAttention) changed = where(Visible(x, tokens), changed, selected);
         if (_channels is not null)
         {
             Tensor heads = _heads is null ? picked : picked.index_select(1, Index64(_heads, x));
@@ -109,6 +121,24 @@ public sealed class ResolvedSelection
 
     /// <summary>The elements of other tokens at the selected heads and channels: [tokens, (heads,) channels].</summary>
     internal Tensor At(Tensor x, long[] tokens) => Narrow(Pick(TokenMajor(x), tokens));
+
+    /// <summary>The Euclidean norms of whole tokens at the selected heads: [tokens, (heads,) 1].</summary>
+    /// <param name="x">The activation.</param>
+    /// <param name="tokens">The tokens; null for all.</param>
+    internal Tensor Norms(Tensor x, long[]? tokens)
+    {
+        Tensor picked = Pick(TokenMajor(x), tokens);
+        if (_heads is not null) picked = picked.index_select(1, Index64(_heads, picked));
+        return linalg.vector_norm(picked, 2, [-1], keepdim: true);
+    }
+
+    /// <summary>The selected channels, of all heads counted through: channel c of head h is h x channels + c.</summary>
+    internal long[] ChannelNumbers()
+    {
+        IEnumerable<long> heads = !Hook.HasHeads ? [0] : _heads?.Select(head => (long)head) ?? Enumerable.Range(0, (int)Hook.HeadCount).Select(head => (long)head);
+        long[] channels = [.. _channels?.Select(channel => (long)channel) ?? Enumerable.Range(0, (int)Hook.Channels).Select(channel => (long)channel)];
+        return [.. heads.SelectMany(head => channels.Select(channel => (head * Hook.Channels) + channel))];
+    }
 
     /// <summary>A value in the layout of <see cref="Replace"/>'s selection, ready to broadcast against it.</summary>
     internal Tensor Broadcast(Tensor value)

@@ -36,6 +36,8 @@ public sealed class TokenBatch
         Length = Lengths.Max();
     }
 
+    private TokenBatch(IReadOnlyList<int[]> rows, IReadOnlyList<int> lengths, int length) => (Rows, Lengths, Length) = (rows, lengths, length);
+
     /// <summary>The tokens, row by row.</summary>
     public IReadOnlyList<int[]> Rows { get; }
 
@@ -47,6 +49,9 @@ public sealed class TokenBatch
 
     /// <summary>Rows.</summary>
     public int Count => Rows.Count;
+
+    /// <summary>All rows, then all rows again: the batch of a pass with a twin.</summary>
+    public TokenBatch Twice() => new([.. Rows, .. Rows], [.. Lengths, .. Lengths], Length);
 
     /// <summary>Token IDs [batch, pos], int64, padded with token 0.</summary>
     public Tensor ToTensor(Device device)

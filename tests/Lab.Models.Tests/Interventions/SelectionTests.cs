@@ -77,6 +77,20 @@ public sealed class SelectionTests : IDisposable
         { "hook_embed", new InterventionOperation.Scale(float.NaN), "scale.factor" },
         { "hook_embed", new InterventionOperation.Mean(HostTensor.FromFloats("", new float[15], 15)), "mean.value" },
         { "blocks.0.attn.hook_pattern", new InterventionOperation.Mean(), "mean" },
+        { "hook_embed", new InterventionOperation.Add(HostTensor.FromFloats("", [1]), 1, StrengthUnit.ResidualNorm), "add.value" },
+        { "hook_embed", new InterventionOperation.Add(HostTensor.FromFloats("", new float[16], 16), 1, StrengthUnit.ResidualNorm), "add.value" },
+        { "blocks.0.attn.hook_pattern", new InterventionOperation.Add(HostTensor.FromFloats("", [1]), 1, StrengthUnit.ResidualNorm), "add.unit" },
+        { "hook_embed", new InterventionOperation.Clamp(null, null), "clamp" },
+        { "hook_embed", new InterventionOperation.Clamp(float.NaN, null), "clamp.min" },
+        { "hook_embed", new InterventionOperation.Clamp(1, 0), "clamp.max" },
+        { "hook_embed", new InterventionOperation.Noise(-1, 0), "noise.std" },
+        { "blocks.0.attn.hook_pattern", new InterventionOperation.Noise(1, 0), "noise" },
+        { "hook_embed", new InterventionOperation.ProjectOut(HostTensor.FromFloats("", [1, 2], 2)), "project_out.directions" },
+        { "hook_embed", new InterventionOperation.ProjectOut(HostTensor.FromFloats("", new float[16], 16)), "project_out.directions" },
+        { "hook_embed", new InterventionOperation.ProjectOnto(HostTensor.FromFloats("", [.. Enumerable.Range(0, 48).Select(i => (float)i)], 3, 16)), "project_onto.directions" },
+        { "blocks.0.attn.hook_pattern", new InterventionOperation.ProjectOnto(HostTensor.FromFloats("", [1, 0, 0, 0, 0], 5)), "project_onto" },
+        { "hook_embed", new InterventionOperation.SwapSubspace(HostTensor.FromFloats("", [.. Enumerable.Range(0, 16).Select(i => (float)i)], 16), 1), "swap_subspace.source_row" },
+        { "hook_embed", new InterventionOperation.Skip(), "skip" },
         { "hook_embed", new InterventionOperation.Patch(2), "patch.source_row" },
         { "hook_embed", new InterventionOperation.Patch(1), "patch.source_row" },
     };
@@ -88,6 +102,42 @@ public sealed class SelectionTests : IDisposable
         ArgumentException e = Should.Throw<ArgumentException>(() => _model.Plan(Rows, [], SmallModel.At(hook, operation)));
 
         e.ParamName.ShouldBe($"interventions[0].{field}");
+    }
+
+    public static TheoryData<ActivationSelector, InterventionOperation, string?> GeneratedOperations => new()
+    {
+        { new ActivationSelector("hook_embed"), new InterventionOperation.Mean(), "mean.value" },
+        { new ActivationSelector("hook_embed") { Phase = GenerationPhase.Prefill }, new InterventionOperation.Mean(), null },
+        { new ActivationSelector("hook_embed") { Positions = [0, 1] }, new InterventionOperation.Mean(), null },
+        { new ActivationSelector("hook_embed") { PositionRanges = [new IndexRange(0, 2)] }, new InterventionOperation.Mean(), "mean.value" },
+        { new ActivationSelector("hook_embed") { TokenIds = [1] }, new InterventionOperation.Freeze(), "freeze" },
+        { new ActivationSelector("hook_embed") { Phase = GenerationPhase.Prefill }, new InterventionOperation.Freeze(), null },
+        { new ActivationSelector("hook_embed"), new InterventionOperation.Set(HostTensor.FromFloats("", new float[32], 2, 16)), "set.value" },
+        { new ActivationSelector("hook_embed") { Positions = [0, 3] }, new InterventionOperation.Set(HostTensor.FromFloats("", new float[32], 2, 16)), null },
+        { new ActivationSelector("hook_embed"), new InterventionOperation.Set(HostTensor.FromFloats("", new float[16], 16)), null },
+        { new ActivationSelector("blocks.0.attn.hook_pattern"), new InterventionOperation.Set(HostTensor.FromFloats("", new float[2], 2)), "set.value" },
+        { new ActivationSelector("blocks.0.attn.hook_pattern"), new InterventionOperation.Set(HostTensor.FromFloats("", [0])), null },
+    };
+
+    [Theory]
+    [MemberData(nameof(GeneratedOperations))]
+    public void Resolve_OperationThatDoesNotFitGeneratedTokens_NamesTheFieldBeforeAnyIsGenerated(ActivationSelector selector, InterventionOperation operation, string? field)
+    {
+        int[][] prompt = [[1, 2]];
+        ForwardPlan Plan() => ForwardPlan.Resolve(_model.Transformer.Hooks, new TokenBatch(SmallModel.Config, prompt), [], [new Intervention(selector, operation)], reach: 4);
+
+        if (field is null) Plan().Interventions.ShouldHaveSingleItem();
+        else Should.Throw<ArgumentException>(Plan).ParamName.ShouldBe($"interventions[0].{field}");
+    }
+
+    [Fact]
+    public void Resolve_ValueForAChannelSelectedTwice_IsRefused()
+    {
+        ActivationSelector twice = new("hook_embed") { Channels = [3, 3] };
+
+        Should.Throw<ArgumentException>(() => _model.Plan(Rows, [], new Intervention(twice, new InterventionOperation.Set(HostTensor.FromFloats("", [1, 2], 2)))))
+            .ParamName.ShouldBe("interventions[0].set.value");
+        Should.NotThrow(() => _model.Plan(Rows, [], new Intervention(twice, new InterventionOperation.Set(HostTensor.FromFloats("", [1])))));
     }
 
     [Fact]
