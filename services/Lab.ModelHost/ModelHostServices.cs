@@ -2,6 +2,7 @@ using Lab.Artifacts;
 using Lab.ModelHost.Generation;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Sources;
 using Lab.ModelHost.Statistics;
 using Lab.ServiceDefaults;
 using Microsoft.Extensions.Options;
@@ -28,6 +29,8 @@ public static class ModelHostServices
         services.AddSingleton<RunLimits>();
         services.AddSingleton<PassRunner>();
         services.AddSingleton<TextGenerator>();
+        services.AddSingleton<TensorSources>();
+        services.AddGrpc().AddServiceOptions<ModelHostEndpoint>(grpc => grpc.Interceptors.Add<TensorSourceInterceptor>());
         services.AddSingleton<StatisticsInputs>();
         services.AddSingleton<StatisticsCollector>();
         services.AddSingleton<StatisticsMerger>();

@@ -11,18 +11,19 @@ public static class TensorMessages
     /// <summary>Checks a message and takes over its bytes without a copy.</summary>
     /// <param name="message">The message.</param>
     /// <param name="field">The path of the message in its request, such as <c>interventions[2].value</c>.</param>
+    /// <param name="maxDataBytes">The most bytes of elements; by default <see cref="MaxDataBytes"/>.</param>
     /// <returns>The tensor.</returns>
     /// <exception cref="ArgumentException">
     /// The type, shape or byte count is bad. <see cref="ArgumentException.ParamName"/> is the path of the bad field:
     /// <paramref name="field"/> and <c>.data_type</c>, <c>.shape</c> or <c>.data</c>.
     /// </exception>
-    public static HostTensor ToHost(this Protos.Tensor.V1.Tensor message, string field)
+    public static HostTensor ToHost(this Protos.Tensor.V1.Tensor message, string field, int maxDataBytes = MaxDataBytes)
     {
         ArgumentNullException.ThrowIfNull(message);
         if (message.DataType.ToCore() is not { } type) throw new ArgumentException($"The element type {message.DataType} is not known.", $"{field}.data_type");
         long[] shape = [.. message.Shape];
         if (!TensorShape.TryCount(shape, type.Size(), out long count, out string? error)) throw new ArgumentException($"The shape {error}.", $"{field}.shape");
-        if (message.Data.Length > MaxDataBytes) throw new ArgumentException($"{message.Data.Length} bytes are too many for one message: at most {MaxDataBytes} are allowed.", $"{field}.data");
+        if (message.Data.Length > maxDataBytes) throw new ArgumentException($"{message.Data.Length} bytes are too many for one message: at most {maxDataBytes} are allowed.", $"{field}.data");
         if (message.Data.Length != count * type.Size())
         {
             throw new ArgumentException(

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
+using Lab.ModelHost.Sources;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
@@ -83,7 +84,7 @@ internal static class InterventionMapping
     private static HostTensor Value(Proto.TensorSource? value, string field)
     {
         Unsupported.Require(value?.Stored is null, $"{field}.stored");
-        return value?.Inline is { } inline ? inline.ToHost($"{field}.inline") : throw new InvalidRequestException(field, "A value is required.");
+        return value?.Inline is { } inline ? inline.ToHost($"{field}.inline", TensorSources.MaxStoredBytes) : throw new InvalidRequestException(field, "A value is required.");
     }
 
     private static void RequireCount(int count, string field)

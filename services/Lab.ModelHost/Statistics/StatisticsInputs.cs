@@ -1,4 +1,5 @@
 using Lab.Artifacts;
+using Lab.ModelHost.Sources;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Residents;
 using Lab.Models.Corpora;

@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Lab.Artifacts;
+using Lab.ModelHost.Sources;
 using Lab.ModelHost.Mapping;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
