@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Lab.ModelHost.Generation;
+using Lab.ModelHost.Gradients;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
@@ -10,7 +11,7 @@ using Lab.ServiceDefaults;
 namespace Lab.ModelHost;
 
 /// <summary>The service's calls: one file for each kind, models and what they have here.</summary>
-internal sealed partial class ModelHostEndpoint(ModelRegistry registry, RunLimits limits, PassRunner runner, TextGenerator generator, StatisticsCalls statistics)
+internal sealed partial class ModelHostEndpoint(ModelRegistry registry, RunLimits limits, PassRunner runner, TextGenerator generator, StatisticsCalls statistics, GradientCalls gradients)
     : ModelHostService.ModelHostServiceBase
 {
     public override async Task<Model> GetModel(GetModelRequest request, ServerCallContext context) =>

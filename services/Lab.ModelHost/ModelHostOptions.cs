@@ -23,6 +23,11 @@ public sealed class ModelHostOptions
     [Range(1, long.MaxValue)]
     public long MaxIntermediateBytes { get; set; } = 4L << 30;
 
+    /// <summary>The most bytes of activations that a backward pass may need to be kept; an estimate is compared with it.</summary>
+    /// <value>The default value is 4 GiB.</value>
+    [Range(1, long.MaxValue)]
+    public long MaxGraphBytes { get; set; } = 4L << 30;
+
     /// <summary>The most requests that may wait for one model.</summary>
     /// <value>The default value is 64.</value>
     [Range(1, 65536)]

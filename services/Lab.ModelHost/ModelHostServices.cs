@@ -1,5 +1,6 @@
 using Lab.Artifacts;
 using Lab.ModelHost.Generation;
+using Lab.ModelHost.Gradients;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.ModelHost.Sources;
@@ -36,6 +37,7 @@ public static class ModelHostServices
         services.AddSingleton<StatisticsMerger>();
         services.AddSingleton<StatisticsReply>();
         services.AddSingleton<StatisticsCalls>();
+        services.AddSingleton<GradientCalls>();
         return builder;
     }
 

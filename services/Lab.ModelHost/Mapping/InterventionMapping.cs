@@ -38,7 +38,8 @@ internal static class InterventionMapping
         return Convert.ToHexStringLower(SHA256.HashData(bytes));
     }
 
-    private static ActivationSelector ToCore(Proto.Selector selector, string field)
+    /// <summary>One selector.</summary>
+    public static ActivationSelector ToCore(this Proto.Selector selector, string field)
     {
         Unsupported.Require(selector.Hooks.Count == 0, $"{field}.hooks");
         Unsupported.Require(selector.Layers is null, $"{field}.layers");

@@ -30,8 +30,7 @@ internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyLis
     {
         TokenBatch batch = order.Batch;
         ForwardPlan forward = ForwardPlan.Resolve(hooks, batch, order.Captures, order.Interventions, order.Prefix, reach, unmatched);
-        SentTensor Sent(string name, IReadOnlyList<long> shape) =>
-            new(name, shape, Clamp(shape.Aggregate((Int128)order.DataType.Size(), (product, size) => product * size)));
+        SentTensor Sent(string name, IReadOnlyList<long> shape) => SizeOf(order, name, shape);
 
         IEnumerable<SentTensor> logits = order.Logits switch
         {
@@ -41,6 +40,12 @@ internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyLis
         };
         return new RunPlan(forward, order, [.. forward.Captures.Select(capture => Sent(capture.Hook.Name, capture.Shape)), .. logits]);
     }
+
+    /// <summary>A tensor of the run's type that is sent beside the plan's.</summary>
+    public SentTensor Sent(string name, IReadOnlyList<long> shape) => SizeOf(Order, name, shape);
+
+    private static SentTensor SizeOf(RunOrder order, string name, IReadOnlyList<long> shape) =>
+        new(name, shape, Clamp(shape.Aggregate((Int128)order.DataType.Size(), (product, size) => product * size)));
 
     private static long Clamp(Int128 bytes) => (long)Int128.Min(bytes, long.MaxValue);
 }

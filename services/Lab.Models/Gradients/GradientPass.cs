@@ -76,15 +76,8 @@ public static class GradientPass
     private static int? LayersOf(GradientPlan plan, HookCatalog hooks)
     {
         if (plan.Objective.Tokens.Count > 0) return null;
-        IEnumerable<HookPoint> seen =
-        [
-            .. plan.Objective.Upstream.Select(one => one.Selection.Hook),
-            .. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook),
-            .. plan.Forward.Captures.Select(selection => selection.Hook),
-            .. plan.Forward.Interventions.SelectMany(one => one.Selections).Select(selection => selection.Hook),
-        ];
-        bool isBeyond = seen.Any(hook => hook.Index > hooks.Blocks[^1].ResidPost.Index);
-        return isBeyond ? hooks.Blocks.Count : seen.Max(hook => hook.Layer) + 1;
+        bool isBeyond = plan.Hooks.Any(hook => hook.Index > hooks.Blocks[^1].ResidPost.Index);
+        return isBeyond ? hooks.Blocks.Count : plan.Hooks.Max(hook => hook.Layer) + 1;
     }
 
     private static double[] Objectives(Tensor values)

@@ -23,6 +23,15 @@ public sealed record GradientPlan
     /// <summary>The first layer that the graph may reach: 0 if a target is before all layers.</summary>
     public int FirstLayer => Gradients.Min(gradient => gradient.Selection?.Hook is { Layer: >= 0 } hook ? hook.Layer : 0);
 
+    /// <summary>The hooks that something is read or changed at, with repetition.</summary>
+    public IEnumerable<HookPoint> Hooks =>
+    [
+        .. Objective.Upstream.Select(one => one.Selection.Hook),
+        .. Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook),
+        .. Forward.Captures.Select(selection => selection.Hook),
+        .. Forward.Interventions.SelectMany(one => one.Selections).Select(selection => selection.Hook),
+    ];
+
     internal ResolvedObjective Objective { get; }
 
     /// <summary>Resolves selectors and checks values.</summary>

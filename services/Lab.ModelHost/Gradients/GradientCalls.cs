@@ -1,0 +1,65 @@
+using Grpc.Core;
+using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Passes;
+using Lab.ModelHost.Residents;
+using Lab.Models.Gradients;
+using Lab.Protos.ModelHost.V1;
+using Lab.Protos.Tensor.V1;
+using Lab.ServiceDefaults.Errors;
+using Lab.Tensors;
+using Microsoft.Extensions.Options;
+
+namespace Lab.ModelHost.Gradients;
+
+/// <summary>Gradients, from the request to the last message.</summary>
+internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions> options, TimeProvider time)
+{
+    /// <summary>Differentiates, and sends captures, gradients and objectives.</summary>
+    public async Task RunAsync(GradientsRequest request, ModelLease lease, IServerStreamWriter<GradientsResponse> writer, CancellationToken ct)
+    {
+        ResidentModel model = lease.Model;
+        RunRequest run = request.ToRun();
+        RunPlan forward = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model));
+        GradientPlan gradients = GradientPlan.Resolve(
+            model.Hooks, model.Config, model.Facts.ParameterShapes, forward.Forward, request.Objective.ToCore(), request.Targets.ToCore());
+        RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape))]);
+        Encoding encoding = run.CaptureEncoding(plan);
+        RequireMemory(GradientCost.Bytes(model.Config, gradients, model.Facts.ElementSize));
+        using IDisposable memory = limits.Admit(model.Config, plan);
+
+        await using ExclusivePass<GradientResult> pass = new(
+            lease, time, (send, token) => GradientPass.Run(model.Transformer, gradients, plan.Order.DataType, send, token), ct);
+        await pass.BeginAsync();
+        RunStarted started = plan.ToStarted(model, run);
+        for (int i = 0; i < gradients.Gradients.Count; i++) started.Tensors[forward.Tensors.Count + i].Target = gradients.Gradients[i].Target;
+        await writer.WriteAsync(new GradientsResponse { Started = started }, ct);
+        await foreach (HostTensor tensor in pass.ReadTensorsAsync(ct))
+        {
+            foreach (TensorFrame frame in TensorFrames.Encode(tensor, encoding)) await writer.WriteAsync(new GradientsResponse { Frame = frame }, ct);
+        }
+
+        (GradientResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();
+        PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
+        await writer.WriteAsync(
+            new GradientsResponse
+            {
+                Summary = new GradientsSummary
+                {
+                    Objectives = { result.Objectives },
+                    ZeroTensors = { result.ZeroGradients.Select(gradient => forward.Tensors.Count + gradient) },
+                    Run = new PassResult(result.FireCounts, queue, compute).ToSummary(),
+                },
+            },
+            ct);
+    }
+
+    private void RequireMemory(long bytes)
+    {
+        if (bytes > options.Value.MaxGraphBytes)
+        {
+            throw new ResourceExhaustedException(
+                "GRAPH_TOO_LARGE",
+                $"What the backward pass needs would have some {bytes} bytes; the most is {options.Value.MaxGraphBytes}. Send fewer or shorter rows at a time, or differentiate by later layers only.");
+        }
+    }
+}
