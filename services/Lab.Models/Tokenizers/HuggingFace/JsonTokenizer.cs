@@ -18,7 +18,12 @@ internal sealed class JsonTokenizer : ITokenizer
     public JsonTokenizer(TokenizerJson json, TokenizerConfig config)
     {
         _json = json;
-        _table = new TokenTable(json.Vocabulary, [.. json.AddedTokens, .. config.AddedTokens.Where(added => !json.AddedTokens.Any(token => token.Id == added.Id))]);
+        _table = new TokenTable(json.Vocabulary, [.. json.AddedTokens, .. config.AddedTokens.ExceptBy(json.AddedTokens.Select(token => token.Id), token => token.Id)]);
+        foreach (int id in json.Template.Before.Concat(json.Template.After))
+        {
+            if (id >= _table.Size) throw new InvalidDataException($"{TokenizerJson.FileName}: $.post_processor adds token {id}, which the vocabulary of {_table.Size} does not have.");
+        }
+
         _model = new BpeModel(json.Vocabulary, json.IsByteLevel);
         SpecialTokens = _table.Roles(config);
         AddedToken[] added = [.. _table.Added.Values.OrderByDescending(token => token.IsSpecial)];

@@ -32,6 +32,7 @@ public sealed class TokenizerJsonTests
     [InlineData("llama2", "\"type\":\"Fuse\"", "\"type\":\"CTC\"", "$.decoder.decoders[2].type is 'CTC'")]
     [InlineData("llama2", "\"type\":\"TemplateProcessing\"", "\"type\":\"BertProcessing\"", "$.post_processor.type is 'BertProcessing'")]
     [InlineData("llama2", "\"SpecialToken\":{\"id\":\"<s>\"", "\"SpecialToken\":{\"id\":\"<x>\"", "$.post_processor.single[0].SpecialToken.id is '<x>'")]
+    [InlineData("llama2", "\"ids\":[1]", "\"ids\":[100000]", "$.post_processor adds token 100000")]
     [InlineData("qwen2", "\"added_tokens\":[", "\"added_tokens\":[{\"content\":\"x\"},", "$.added_tokens[0] has no 'id'")]
     [InlineData("qwen2", "\"added_tokens\":[", "\"added_tokens\":[{\"id\":0,\"content\":\"a\"},", "$.added_tokens[0].id is 0, but the vocabulary has 'a'")]
     [InlineData("qwen2", "\"version\":\"1.0\"", "\"model\":[]", "$.model is not an object")]
