@@ -1,3 +1,4 @@
+using Lab.Models.Tokenizers;
 using static TorchSharp.torch;
 
 namespace Lab.Models.Interventions;
@@ -40,6 +41,9 @@ public sealed class TokenBatch
 
     /// <summary>The tokens, row by row.</summary>
     public IReadOnlyList<int[]> Rows { get; }
+
+    /// <summary>The text of each row and where its tokens are in it; null for a row whose text is not known, and altogether if none is.</summary>
+    public IReadOnlyList<TokenizedText?>? Texts { get; init; }
 
     /// <summary>Tokens in each row.</summary>
     public IReadOnlyList<int> Lengths { get; }

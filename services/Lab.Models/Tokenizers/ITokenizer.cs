@@ -27,4 +27,8 @@ public interface ITokenizer
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
     string TokenText(int id);
+
+    /// <summary>The bytes, in UTF-8, that one token stands for on its own, a leading space included; none for an id that no token has.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
+    ReadOnlySpan<byte> TokenBytes(int id);
 }

@@ -103,20 +103,10 @@ public sealed class LabTokenizer : ITokenizer
 
     /// <summary>The text of one token, for display; bytes that are not UTF-8 on their own are shown as <c>&lt;0xE2&gt;</c>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The id is not in the vocabulary.</exception>
-    public string TokenText(int id)
-    {
-        var text = new StringBuilder();
-        ReadOnlySpan<byte> rest = BytesOf(id);
-        while (!rest.IsEmpty)
-        {
-            bool isValid = Rune.DecodeFromUtf8(rest, out Rune rune, out int consumed) == OperationStatus.Done;
-            if (!isValid) consumed = 1;
-            _ = isValid ? text.Append(rune.ToString()) : text.Append($"<0x{rest[0]:X2}>");
-            rest = rest[consumed..];
-        }
+    public string TokenText(int id) => TokenDisplay.Of(BytesOf(id));
 
-        return text.ToString();
-    }
+    /// <inheritdoc/>
+    public ReadOnlySpan<byte> TokenBytes(int id) => BytesOf(id);
 
     /// <summary>Writes vocab.json and merges.txt in GPT-2's format to a folder that exists.</summary>
     public void Save(string folder) => TokenizerFiles.Save(this, folder);

@@ -1,3 +1,6 @@
+using System.Buffers;
+using System.Text;
+
 namespace Lab.Models.Tokenizers;
 
 /// <summary>A text as tokens.</summary>
@@ -22,4 +25,41 @@ public sealed record TokenizedText(string Text, int[] Ids, TextSpan[] Spans, Bos
     /// <param name="substring">What to look for; not empty.</param>
     /// <param name="occurrence">Which, from 0; negative counts from the last, -1.</param>
     public TextSpan? Find(string substring, int occurrence = 0) => TokenPositions.Find(Text, substring, occurrence);
+
+    /// <summary>
+    /// Tokens as the text that their bytes make, and what each covers of it. A special token is its text; a leading space is
+    /// kept; bytes that are not UTF-8 are U+FFFD. BOS is told of as <see cref="BosState.InText"/> where it is the first token.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">An id is not in the vocabulary.</exception>
+    public static TokenizedText FromIds(ITokenizer tokenizer, ReadOnlySpan<int> ids)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        var bytes = new ArrayBufferWriter<byte>(Math.Max(16, ids.Length * 4));
+        int[] ends = new int[ids.Length];
+        for (int i = 0; i < ids.Length; i++)
+        {
+            bytes.Write(tokenizer.TokenBytes(ids[i]));
+            ends[i] = bytes.WrittenCount;
+        }
+
+        // For each byte the character it belongs to: one that is not UTF-8 shares U+FFFD with those that are wrong together.
+        var text = new StringBuilder(bytes.WrittenCount);
+        TextSpan[] characters = new TextSpan[bytes.WrittenCount];
+        for (int at = 0, consumed; at < characters.Length; at += consumed)
+        {
+            _ = Rune.DecodeFromUtf8(bytes.WrittenSpan[at..], out Rune rune, out consumed);
+            characters.AsSpan(at, consumed).Fill(new TextSpan(text.Length, text.Length + rune.Utf16SequenceLength));
+            text.Append(rune.ToString());
+        }
+
+        TextSpan[] spans = new TextSpan[ids.Length];
+        for (int i = 0, start = 0; i < ids.Length; start = ends[i], i++)
+        {
+            int place = start < characters.Length ? characters[start].Start : text.Length;
+            spans[i] = start < ends[i] ? new TextSpan(place, characters[ends[i] - 1].End) : new TextSpan(place, place);
+        }
+
+        BosState bos = ids.Length > 0 && ids[0] == tokenizer.SpecialTokens.Bos ? BosState.InText : BosState.Absent;
+        return new TokenizedText(text.ToString(), ids.ToArray(), spans, bos, EosAdded: false);
+    }
 }

@@ -26,14 +26,17 @@ public sealed class ChatPrompt
     public IReadOnlyList<TokenSource> Sources { get; }
 
     /// <summary>The template that a tokenizer's special tokens imply; <see cref="ChatTemplate.HumanAssistant"/> if they imply none.</summary>
-    public static ChatTemplate Guess(ITokenizer tokenizer)
+    public static ChatTemplate Guess(ITokenizer tokenizer) => Find(tokenizer) ?? ChatTemplate.HumanAssistant;
+
+    /// <summary>The template that a tokenizer's special tokens imply; null if they imply none.</summary>
+    public static ChatTemplate? Find(ITokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         IReadOnlyDictionary<string, int> special = tokenizer.SpecialTokens.ByText;
         return special.ContainsKey("<|im_start|>") ? ChatTemplate.ChatMl
             : special.ContainsKey("<|start_header_id|>") ? ChatTemplate.Llama3
             : special.ContainsKey("<start_of_turn>") ? ChatTemplate.Gemma
-            : ChatTemplate.HumanAssistant;
+            : null;
     }
 
     /// <summary>Writes a conversation as a prompt.</summary>

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text;
 
 namespace Lab.Models.Tokenizers.HuggingFace;
@@ -66,32 +65,20 @@ internal sealed class JsonTokenizer : ITokenizer
         return string.Concat(parts);
     }
 
-    public string TokenText(int id)
+    public string TokenText(int id) => TokenDisplay.Of(TokenBytes(id));
+
+    public ReadOnlySpan<byte> TokenBytes(int id)
     {
-        if (_table[id] is not { } token || _table.Added.ContainsKey(id)) return _table[id] ?? "";
-        if (!_json.IsByteLevel) return _json.Vocabulary.HasByteFallback && ByteFallbackDecoder.TryRead(token, out byte value) ? Display([value]) : token.Replace('\u2581', ' ');
+        if (_table[id] is not { } token) return [];
+        if (_table.Added.ContainsKey(id)) return Encoding.UTF8.GetBytes(token);
+        if (!_json.IsByteLevel) return _json.Vocabulary.HasByteFallback && ByteFallbackDecoder.TryRead(token, out byte value) ? [value] : Encoding.UTF8.GetBytes(token.Replace('\u2581', ' '));
         byte[] bytes = new byte[token.Length];
         for (int i = 0; i < token.Length; i++)
         {
-            if (!ByteAlphabet.TryGetByte(token[i], out bytes[i])) return token;
+            if (!ByteAlphabet.TryGetByte(token[i], out bytes[i])) return Encoding.UTF8.GetBytes(token);
         }
 
-        return Display(bytes);
-    }
-
-    /// <summary>Bytes as text, those that are not UTF-8 as <c>&lt;0xE2&gt;</c>.</summary>
-    private static string Display(ReadOnlySpan<byte> bytes)
-    {
-        var text = new StringBuilder();
-        while (!bytes.IsEmpty)
-        {
-            bool isValid = Rune.DecodeFromUtf8(bytes, out Rune rune, out int consumed) == OperationStatus.Done;
-            if (!isValid) consumed = 1;
-            _ = isValid ? text.Append(rune.ToString()) : text.Append($"<0x{bytes[0]:X2}>");
-            bytes = bytes[consumed..];
-        }
-
-        return text.ToString();
+        return bytes;
     }
 
     private AlignedText Normalize(AlignedText text) => _json.Normalizer?.Normalize(text) ?? text;

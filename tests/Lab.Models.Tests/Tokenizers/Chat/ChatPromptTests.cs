@@ -23,6 +23,7 @@ public sealed class ChatPromptTests
         Conversation[] cases = JsonSerializer.Deserialize<Conversation[]>(File.ReadAllBytes(Path.Combine(FamilyCase.FolderOf(family), "chat.json")), _json)!;
         cases.Length.ShouldBe(4);
         ChatPrompt.Guess(tokenizer).ShouldBe(template);
+        ChatPrompt.Find(tokenizer).ShouldBe(template == ChatTemplate.HumanAssistant ? null : template);
 
         foreach (Conversation expected in cases)
         {

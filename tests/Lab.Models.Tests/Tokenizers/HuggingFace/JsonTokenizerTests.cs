@@ -151,6 +151,42 @@ public sealed class JsonTokenizerTests
         encoded.TokenAt(3).ShouldBeNull();
     }
 
+    /// <summary>The other way round: from ids to text gives the same spans as from text to ids, where nothing is normalized.</summary>
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama3")]
+    [InlineData("tekken")]
+    [InlineData("gemma3")]
+    public void FromIds_OfEncodedText_GivesItsTextAndSpans(string family)
+    {
+        ITokenizer tokenizer = Load(family);
+        for (int seed = 0; seed < 50; seed++)
+        {
+            TokenizedText encoded = tokenizer.Encode(SampleText.Random(seed, 80), new EncodeOptions { Bos = BosPolicy.Never });
+
+            TokenizedText decoded = TokenizedText.FromIds(tokenizer, encoded.Ids);
+
+            decoded.Text.ShouldBe(encoded.Text, $"seed {seed}");
+            decoded.Spans.ShouldBe(encoded.Spans, $"seed {seed}");
+        }
+    }
+
+    [Fact]
+    public void FromIds_PartsOfCharacters_ShareTheReplacementCharacter()
+    {
+        ITokenizer tokenizer = Load("llama2");
+        int[] ids = tokenizer.Encode("日", new EncodeOptions { Bos = BosPolicy.Never }).Ids[^3..];
+
+        TokenizedText whole = TokenizedText.FromIds(tokenizer, [1, .. ids]);
+        TokenizedText part = TokenizedText.FromIds(tokenizer, ids.AsSpan(0, 2));
+
+        whole.Text.ShouldBe("<s>日");
+        whole.Spans.ShouldBe([new TextSpan(0, 3), new TextSpan(3, 4), new TextSpan(3, 4), new TextSpan(3, 4)]);
+        part.Text.ShouldBe("\ufffd");
+        part.Spans.ShouldBe([new TextSpan(0, 1), new TextSpan(0, 1)]);
+        TokenizedText.FromIds(tokenizer, []).Text.ShouldBe("");
+    }
+
     [Fact]
     public void TokenText_OfEachKind_IsReadable()
     {
