@@ -14,33 +14,30 @@ internal static class TokenPositions
         return null;
     }
 
-    /// <summary>The tokens whose spans overlap one.</summary>
-    public static IReadOnlyList<int> Of(ReadOnlySpan<TextSpan> spans, TextSpan span)
+    /// <summary>The tokens whose spans overlap one of some, which are in order and do not overlap each other.</summary>
+    public static IReadOnlyList<int> Of(ReadOnlySpan<TextSpan> tokens, ReadOnlySpan<TextSpan> spans)
     {
-        var tokens = new List<int>();
-        for (int i = 0; i < spans.Length; i++)
+        var found = new List<int>();
+        int next = 0;
+        for (int i = 0; i < tokens.Length; i++)
         {
-            if (spans[i].Overlaps(span)) tokens.Add(i);
+            while (next < spans.Length && spans[next].End <= tokens[i].Start) next++;
+            if (next == spans.Length) break;
+            if (tokens[i].Overlaps(spans[next])) found.Add(i);
         }
 
-        return tokens;
+        return found;
     }
 
-    /// <summary>The span of the nth occurrence of a substring, compared by code units; occurrences may overlap.</summary>
+    /// <summary>The spans of a substring, compared by code units and without overlaps, from the start of the text.</summary>
     /// <param name="text">Where to look.</param>
     /// <param name="substring">What to look for; not empty.</param>
-    /// <param name="occurrence">Which, from 0; negative counts from the last, -1.</param>
-    public static TextSpan? Find(string text, string substring, int occurrence)
+    public static IEnumerable<TextSpan> FindAll(string text, string substring)
     {
         ArgumentException.ThrowIfNullOrEmpty(substring);
-        var found = new List<int>();
-        for (int at = text.IndexOf(substring, StringComparison.Ordinal); at >= 0; at = at + 1 < text.Length ? text.IndexOf(substring, at + 1, StringComparison.Ordinal) : -1)
+        for (int at = text.IndexOf(substring, StringComparison.Ordinal); at >= 0; at = text.IndexOf(substring, at + substring.Length, StringComparison.Ordinal))
         {
-            found.Add(at);
-            if (found.Count - 1 == occurrence) break;
+            yield return new TextSpan(at, at + substring.Length);
         }
-
-        int index = occurrence < 0 ? found.Count + occurrence : occurrence;
-        return (uint)index < (uint)found.Count ? new TextSpan(found[index], found[index] + substring.Length) : null;
     }
 }

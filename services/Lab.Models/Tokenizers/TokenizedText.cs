@@ -19,12 +19,24 @@ public sealed record TokenizedText(string Text, int[] Ids, TextSpan[] Spans, Bos
     public int? TokenAt(int offset) => TokenPositions.At(Spans, offset);
 
     /// <summary>The indexes of the tokens that cover a part of a span, in order.</summary>
-    public IReadOnlyList<int> TokensOf(TextSpan span) => TokenPositions.Of(Spans, span);
+    public IReadOnlyList<int> TokensOf(TextSpan span) => TokenPositions.Of(Spans, [span]);
 
-    /// <summary>The span of an occurrence of a substring in the text, compared by code units; occurrences may overlap. Null if there are not so many.</summary>
+    /// <summary>The span of an occurrence of a substring in the text, compared by code units, occurrences not overlapping. Null if there are not so many.</summary>
     /// <param name="substring">What to look for; not empty.</param>
     /// <param name="occurrence">Which, from 0; negative counts from the last, -1.</param>
-    public TextSpan? Find(string substring, int occurrence = 0) => TokenPositions.Find(Text, substring, occurrence);
+    public TextSpan? Find(string substring, int occurrence = 0)
+    {
+        TextSpan[] found = [.. TokenPositions.FindAll(Text, substring)];
+        int index = occurrence < 0 ? found.Length + occurrence : occurrence;
+        return (uint)index < (uint)found.Length ? found[index] : null;
+    }
+
+    /// <summary>The indexes of the tokens that cover a part of a substring, in order, each once; empty if the text does not have it.</summary>
+    /// <param name="substring">What to look for; not empty.</param>
+    /// <param name="occurrence">Which occurrence, as in <see cref="Find"/>; null for all.</param>
+    public IReadOnlyList<int> TokensOf(string substring, int? occurrence = null) => occurrence is { } one
+        ? Find(substring, one) is { } span ? TokensOf(span) : []
+        : TokenPositions.Of(Spans, [.. TokenPositions.FindAll(Text, substring)]);
 
     /// <summary>
     /// Tokens as the text that their bytes make, and what each covers of it. A special token is its text; a leading space is

@@ -151,6 +151,30 @@ public sealed class JsonTokenizerTests
         encoded.TokenAt(3).ShouldBeNull();
     }
 
+    [Theory]
+    [InlineData("the", null)]
+    [InlineData("the", 0)]
+    [InlineData("the", 2)]
+    [InlineData("the", -1)]
+    [InlineData("aa", null)]
+    [InlineData("aa", 1)]
+    [InlineData("日", null)]
+    [InlineData("x", null)]
+    [InlineData("the", 3)]
+    [InlineData("the", -4)]
+    public void TokensOf_Substring_AreThoseThatCoverIt(string substring, int? occurrence)
+    {
+        const string Text = "the cat, the 日日 aaa other aaaaa.";
+        TokenizedText encoded = Load("llama2").Encode(Text, EncodeOptions.Default);
+        int[] starts = [.. System.Text.RegularExpressions.Regex.Matches(Text, substring).Select(match => match.Index)];
+        if (occurrence is { } one) starts = [.. starts.Where((_, i) => i == one || i - starts.Length == one)];
+
+        int[] expected = [.. Enumerable.Range(0, encoded.Ids.Length).Where(i => starts.Any(start => encoded.Spans[i].Overlaps(new TextSpan(start, start + substring.Length))))];
+
+        encoded.TokensOf(substring, occurrence).ShouldBe(expected);
+        (expected.Length == 0).ShouldBe(substring == "x" || occurrence is 3 or -4);
+    }
+
     /// <summary>The other way round: from ids to text gives the same spans as from text to ids, where nothing is normalized.</summary>
     [Theory]
     [InlineData("gpt2")]
