@@ -28,6 +28,15 @@ public sealed class ModelHostOptions
     [Range(1, long.MaxValue)]
     public long MaxGraphBytes { get; set; } = 4L << 30;
 
+    /// <summary>The most bytes that the weights of all models may take; the one that was used least recently makes room.</summary>
+    /// <value>The default value is 0: 70 % of the memory that this process may use.</value>
+    [Range(0, long.MaxValue)]
+    public long MaxModelBytes { get; set; }
+
+    /// <summary>The folders that models may be loaded from, with all folders in them. "/" allows every folder.</summary>
+    /// <value>Empty by default: models come from the store only.</value>
+    public string[] ModelFolders { get; set; } = [];
+
     /// <summary>The most requests that may wait for one model.</summary>
     /// <value>The default value is 64.</value>
     [Range(1, 65536)]

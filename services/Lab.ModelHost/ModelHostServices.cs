@@ -24,6 +24,8 @@ public static class ModelHostServices
         services.AddOptions<ModelHostOptions>().BindConfiguration(ModelHostOptions.Section).ValidateDataAnnotations().ValidateOnStart();
         services.AddSingleton(s => new ArtifactStore(Path.Combine(DataOf(s), "artifacts"), s.GetRequiredService<TimeProvider>()));
         services.AddSingleton(s => new ResidentList(Path.Combine(DataOf(s), "model-host", "models.json")));
+        services.AddSingleton<ModelFolders>();
+        services.AddSingleton<ModelMemory>();
         services.AddSingleton<ModelLoader>();
         services.AddSingleton<ModelRegistry>();
         services.AddHostedService(s => s.GetRequiredService<ModelRegistry>());

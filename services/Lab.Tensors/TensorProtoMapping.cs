@@ -2,9 +2,13 @@ using Lab.Protos.Tensor.V1;
 
 namespace Lab.Tensors;
 
-internal static class TensorProtoMapping
+/// <summary>Element types on the wire.</summary>
+public static class TensorProtoMapping
 {
-    internal static DataType ToProto(this TensorDataType type) => type switch
+    /// <summary>The type's name on the wire.</summary>
+    /// <param name="type">The type.</param>
+    /// <returns>The name.</returns>
+    public static DataType ToProto(this TensorDataType type) => type switch
     {
         TensorDataType.Float32 => DataType.Fp32,
         TensorDataType.Float16 => DataType.Fp16,
@@ -15,8 +19,10 @@ internal static class TensorProtoMapping
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "Not an element type."),
     };
 
-    /// <summary>Null for an unspecified or unknown type.</summary>
-    internal static TensorDataType? ToCore(this DataType type) => type switch
+    /// <summary>The type of a name on the wire.</summary>
+    /// <param name="type">The name.</param>
+    /// <returns>The type; null for an unspecified or unknown one.</returns>
+    public static TensorDataType? ToCore(this DataType type) => type switch
     {
         DataType.Fp32 => TensorDataType.Float32,
         DataType.Fp16 => TensorDataType.Float16,

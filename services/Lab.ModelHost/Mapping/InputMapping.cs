@@ -1,5 +1,6 @@
 using Lab.ModelHost.Residents;
 using Lab.Models.Interventions;
+using Lab.Models.Tokenizers;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 
@@ -11,7 +12,7 @@ internal static class InputMapping
     /// <summary>The batch that an input stands for, checked against the model.</summary>
     public static TokenBatch ToBatch(this Input? input, ResidentModel model, string field)
     {
-        Unsupported.Require(input?.Bos is null or BosPolicy.Unspecified or BosPolicy.Never, $"{field}.bos");
+        Unsupported.Require(input?.Bos is null or Protos.ModelHost.V1.BosPolicy.Unspecified or Protos.ModelHost.V1.BosPolicy.Never, $"{field}.bos");
         switch (input?.InputCase)
         {
             case Input.InputOneofCase.Tokens:
@@ -23,7 +24,7 @@ internal static class InputMapping
                     if (input.Texts.Texts_[i].Length == 0) throw new InvalidRequestException($"{texts}[{i}]", "The text is empty.");
                 }
 
-                return new TokenBatch(model.Config, [.. input.Texts.Texts_.Select(model.Tokenizer.Encode)], texts);
+                return new TokenBatch(model.Config, [.. input.Texts.Texts_.Select(text => model.TokenizerOf().Encode(text, new EncodeOptions { Bos = Lab.Models.Tokenizers.BosPolicy.Never }).Ids)], texts);
             default:
                 throw new InvalidRequestException(field, "Tokens or texts are required.");
         }
@@ -33,7 +34,12 @@ internal static class InputMapping
     public static IEnumerable<TokenizedRow> ToRows(this TokenBatch batch) => batch.Rows.Select(ids => new TokenizedRow { Ids = { ids } });
 
     /// <summary>A token as text; the replacement character for a part of a character, and for a token that the tokenizer does not know.</summary>
-    public static string TextOf(this ResidentModel model, int token) => token < model.Tokenizer.VocabSize ? model.Tokenizer.Decode([token]) : "\uFFFD";
+    public static string TextOf(this ResidentModel model, int token) => token < model.Tokenizer?.VocabSize ? model.Tokenizer.Decode([token]) : "\uFFFD";
+
+    /// <summary>The tokenizer of a model.</summary>
+    /// <exception cref="FailedPreconditionException">It has none.</exception>
+    public static ITokenizer TokenizerOf(this ResidentModel model) => model.Tokenizer
+        ?? throw new FailedPreconditionException("NO_TOKENIZER", $"The model '{model.Name}' came without a tokenizer: send tokens.");
 
     private static int[] Unpadded(TokenRow row, string field)
     {
@@ -57,14 +63,15 @@ internal static class InputMapping
     /// <summary>Tokens as text.</summary>
     public static string ToText(this ResidentModel model, IReadOnlyList<int> ids, string field)
     {
+        ITokenizer tokenizer = model.TokenizerOf();
         for (int i = 0; i < ids.Count; i++)
         {
-            if ((uint)ids[i] >= (uint)model.Tokenizer.VocabSize)
+            if ((uint)ids[i] >= (uint)tokenizer.VocabSize)
             {
-                throw new InvalidRequestException($"{field}[{i}]", $"Token {ids[i]} is out of range: the vocabulary has {model.Tokenizer.VocabSize} tokens, from 0.");
+                throw new InvalidRequestException($"{field}[{i}]", $"Token {ids[i]} is out of range: the vocabulary has {tokenizer.VocabSize} tokens, from 0.");
             }
         }
 
-        return model.Tokenizer.Decode([.. ids]);
+        return tokenizer.Decode([.. ids]);
     }
 }

@@ -79,7 +79,7 @@ internal static class RunMapping
         Tensors = { plan.Tensors.Select(ToMessage) },
         InterventionHashes = { request.Interventions.Select(intervention => intervention.Hash()) },
         WeightEditHashes = { request.WeightEdits.Select(edit => edit.Hash()) },
-        ModelDataType = DataType.Fp32,
+        ModelDataType = model.Facts.Type.ToProto(),
     };
 
     /// <summary>What is told after the tensors.</summary>

@@ -46,7 +46,7 @@ internal static class StatisticsMapping
         TokenFilter filter = new()
         {
             SkipsFirst = request.SkipFirstToken,
-            SkippedTokens = request.SkipSpecialTokens ? model.Tokenizer.SpecialTokens.ByText.Values.ToHashSet() : new HashSet<int>(),
+            SkippedTokens = request.SkipSpecialTokens ? model.TokenizerOf().SpecialTokens.ByText.Values.ToHashSet() : new HashSet<int>(),
         };
         Budget budget = request.Budget ?? new Budget();
         return new StatisticsOrder(

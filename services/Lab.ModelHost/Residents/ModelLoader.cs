@@ -1,55 +1,107 @@
+using System.Security.Cryptography;
+using System.Text;
 using Lab.Artifacts;
 using Lab.Models;
+using Lab.Models.Checkpoints;
+using Lab.Models.Folders;
 using Lab.Models.Tokenizers;
 using Lab.ServiceDefaults;
 using Lab.Tensors;
 using Microsoft.Extensions.Options;
+using static TorchSharp.torch;
 
 namespace Lab.ModelHost.Residents;
 
-/// <summary>Makes stored models resident.</summary>
-internal sealed class ModelLoader(ArtifactStore store, IOptions<LabOptions> lab, IOptions<ModelHostOptions> options)
+/// <summary>Makes models resident, from the store or from folders.</summary>
+internal sealed class ModelLoader(ArtifactStore store, TimeProvider time, IOptions<LabOptions> lab, IOptions<ModelHostOptions> options)
 {
-    private readonly TorchSharp.torch.Device _device = TorchRuntime.Configure(lab.Value.Device, lab.Value.Threads);
+    private readonly Device _device = TorchRuntime.Configure(lab.Value.Device, lab.Value.Threads);
 
-    /// <summary>Verifies an artifact and loads it.</summary>
+    /// <summary>Reads all of a model but its weights, of which it reads what they are.</summary>
     /// <exception cref="InvalidDataException">A file changed, is missing or malformed.</exception>
-    public async Task<ResidentModel> LoadAsync(string name, StoredArtifact artifact, CancellationToken ct)
+    public Task<ModelFiles> OpenAsync(ModelSource source, CancellationToken ct) =>
+        source.Folder is { } folder ? OpenFolderAsync(source, folder, ct) : OpenArtifactAsync(source, ct);
+
+    /// <summary>Loads the weights.</summary>
+    /// <param name="files">The model.</param>
+    /// <param name="memory">The memory that was taken for it, which the model gives back at its end.</param>
+    /// <param name="progress">Gets the bytes of weights that are there, on another thread.</param>
+    /// <param name="ct">Stops it after a tensor.</param>
+    /// <exception cref="InvalidDataException">The weights are not those of the config.</exception>
+    public async Task<ResidentModel> LoadAsync(ModelFiles files, ModelMemory.Share memory, Action<long> progress, CancellationToken ct)
     {
-        await store.VerifyAsync(artifact, ct);
-        LabTokenizer tokenizer = LabTokenizer.Load(PathOf(artifact, "vocab.json"), PathOf(artifact, "merges.txt"));
-        TensorWorker worker = new($"model {name}", options.Value.QueueCapacity);
-        Transformer? gpt = null;
+        TensorWorker worker = new($"model {files.Source.Name}", options.Value.QueueCapacity);
+        Transformer? transformer = null;
         bool isLoaded = false;
         try
         {
             ModelFacts facts = await worker.RunAsync(
-                _ =>
+                token =>
                 {
-                    gpt = TransformerCheckpoint.Load(PathOf(artifact, TransformerCheckpoint.ConfigFile), PathOf(artifact, TransformerCheckpoint.WeightsFile), _device);
-                    if (gpt.Config.DVocab < tokenizer.VocabSize)
-                    {
-                        throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {gpt.Config.DVocab}.");
-                    }
-
-                    return ModelFacts.Of(gpt);
+                    transformer = files.Load(_device, progress, token);
+                    return ModelFacts.Of(transformer);
                 },
                 ct);
             isLoaded = true;
-            return new ResidentModel(name, artifact.Digest, gpt!, tokenizer, worker, facts);
+            return new ResidentModel(files.Source, files.Digest, transformer!, files.Tokenizer, worker, facts, memory, time);
         }
         finally
         {
             if (!isLoaded)
             {
                 await worker.DisposeAsync();
-                gpt?.Dispose();
+                transformer?.Dispose();
             }
         }
     }
 
-    private string PathOf(StoredArtifact artifact, string file) =>
-        artifact.Files.Any(stored => stored.Path == file)
+    private async Task<ModelFiles> OpenArtifactAsync(ModelSource source, CancellationToken ct)
+    {
+        StoredArtifact artifact = await store.GetAsync(source.Version, ct);
+        await store.VerifyAsync(artifact, ct);
+        string PathOf(string file) => artifact.Files.Any(stored => stored.Path == file)
             ? store.GetPath(artifact, file)
             : throw new InvalidDataException($"The artifact {artifact.Digest} is no model: it has no file '{file}'.");
+        TransformerConfig config = TransformerCheckpoint.ReadConfig(PathOf(TransformerCheckpoint.ConfigFile));
+        LabTokenizer tokenizer = LabTokenizer.Load(PathOf("vocab.json"), PathOf("merges.txt"));
+        return tokenizer.VocabSize <= config.DVocab
+            ? new ModelFiles(source, artifact.Digest, config, tokenizer, Checkpoint.OpenSafetensors(PathOf(TransformerCheckpoint.WeightsFile)))
+            : throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {config.DVocab}.");
+    }
+
+    private static async Task<ModelFiles> OpenFolderAsync(ModelSource source, string folder, CancellationToken ct)
+    {
+        ModelFolder? opened = null;
+        bool isDone = false;
+        try
+        {
+            ITokenizer? tokenizer = TokenizerFolder.Load(folder);
+            opened = ModelFolder.Open(folder);
+            ModelFiles files = new(source, await DigestAsync(folder, opened.Checkpoint, ct), opened.Config, tokenizer, opened.Checkpoint);
+            isDone = true;
+            return files;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InvalidDataException($"'{source.Name}': {e.Message}", e);
+        }
+        finally
+        {
+            if (!isDone) opened?.Dispose();
+        }
+    }
+
+    /// <summary>The digest of a folder's model: over the names, sizes and contents of its weights and of every text beside them.</summary>
+    private static async Task<string> DigestAsync(string folder, ICheckpoint checkpoint, CancellationToken ct)
+    {
+        IEnumerable<string> texts = Directory.EnumerateFiles(folder).Where(file => Path.GetExtension(file) is ".json" or ".txt" or ".jinja");
+        StringBuilder lines = new();
+        foreach (string path in checkpoint.Tensors.Values.Select(tensor => tensor.File).Concat(texts).Distinct().OrderBy(Path.GetFileName, StringComparer.Ordinal))
+        {
+            await using FileStream stream = File.OpenRead(path);
+            lines.Append(Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, ct))).Append(' ').Append(stream.Length).Append(' ').Append(Path.GetFileName(path)).Append('\n');
+        }
+
+        return "sha256:" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(lines.ToString())));
+    }
 }

@@ -3,8 +3,12 @@ using Lab.ServiceDefaults.Errors;
 
 namespace Lab.ModelHost.Residents;
 
-/// <summary>The resident models by name. Kept on disk, so that a restart makes them resident again.</summary>
-internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loader, ResidentList list, ILogger<ModelRegistry> logger) : IHostedService, IAsyncDisposable
+/// <summary>
+/// The models by name: those that are resident, being loaded, could not be loaded at the start, or had to make room. What is
+/// resident is kept on disk, so that a restart makes it resident again.
+/// </summary>
+internal sealed partial class ModelRegistry(
+    ArtifactStore store, ModelFolders folders, ModelLoader loader, ModelMemory memory, ResidentList list, ILogger<ModelRegistry> logger) : IHostedService, IAsyncDisposable
 {
     private const string ResourceType = "Model";
 
@@ -13,6 +17,8 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
 
     /// <summary>Loads under way, at most one a name, and failed ones of the start: who asks for such a model gets the reason.</summary>
     private readonly Dictionary<string, Loading> _loading = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Evicted> _evicted = new(StringComparer.Ordinal);
+    private readonly StatusFeed _feed = new();
     private readonly CancellationTokenSource _stopping = new();
     private bool _isDisposed;
 
@@ -25,22 +31,27 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
 
     public Task StopAsync(CancellationToken cancellationToken) => _stopping.CancelAsync();
 
-    /// <summary>Makes a stored model resident, or finds that it is. A name that points at other weights by now gets those.</summary>
-    public async Task<ResidentModel> LoadAsync(string name, CancellationToken ct)
+    /// <summary>Makes a model resident, or finds that it is. A name that points at other weights by now gets those.</summary>
+    public async Task<ResidentModel> LoadAsync(LoadOrder order, CancellationToken ct)
     {
-        StoredArtifact artifact = await FindAsync(name, "name", ct) ?? throw new NotFoundException(ResourceType, name);
-        if (artifact.Kind != "model") throw new InvalidRequestException("name", $"'{name}' is a {artifact.Kind}, not a model.");
         while (true)
         {
-            Loading loading;
+            ModelSource source = await FindSourceAsync(order, ct);
+            Loading? loading;
             lock (_gate)
             {
-                if (_residents.TryGetValue(name, out ResidentModel? resident) && resident.Digest == artifact.Digest) return resident;
-                if (!_loading.TryGetValue(name, out loading) || loading.Task.IsCompleted) loading = Begin(name, artifact.Digest, isRestore: false);
+                if (_residents.TryGetValue(order.Name, out ResidentModel? resident) && IsSame(resident, source)) return Pinned(resident, order.IsPinned);
+                if (!_loading.TryGetValue(order.Name, out loading) || loading.Task.IsCompleted)
+                    loading = Begin(source, order.IsPinned ?? resident?.IsPinned ?? false, isRestore: false);
             }
 
-            if (loading.Digest == artifact.Digest) return await loading.Task.WaitAsync(ct);
-            await SettleAsync(name, ct);
+            if (loading.Source == source)
+            {
+                ResidentModel model = await loading.Task.WaitAsync(ct);
+                lock (_gate) return Pinned(model, order.IsPinned);
+            }
+
+            await SettleAsync(order.Name, ct);
         }
     }
 
@@ -48,19 +59,13 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
     /// <param name="name">The model's name.</param>
     /// <param name="field">The field that names it, for errors.</param>
     /// <param name="ct">Cancels the wait.</param>
-    /// <exception cref="FailedPreconditionException">It is stored but not resident.</exception>
+    /// <exception cref="FailedPreconditionException">It is stored or was evicted, but is not resident.</exception>
     /// <exception cref="NotFoundException">There is no such model.</exception>
     public async Task<ModelLease> LeaseAsync(string name, string field, CancellationToken ct)
     {
         while (true)
         {
-            if (await FindResidentAsync(name, ct) is not { } model)
-            {
-                throw await FindAsync(name, field, ct) is null
-                    ? new NotFoundException(ResourceType, name)
-                    : new FailedPreconditionException("MODEL_NOT_LOADED", $"The model '{name}' is stored but not resident: load it first.");
-            }
-
+            if (await FindResidentAsync(name, ct) is not { } model) throw await WhyNotAsync(name, field, ct);
             if (model.TryLease(out ModelLease? lease)) return lease;
         }
     }
@@ -71,27 +76,56 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
         await FindResidentAsync(name, ct) ?? throw new NotFoundException(ResourceType, name);
 
     /// <summary>All resident models by name, once those that are being loaded are there.</summary>
-    public async Task<IReadOnlyList<ResidentModel>> ListAsync(CancellationToken ct)
+    public async Task<IReadOnlyList<ModelStatus>> ListAsync(CancellationToken ct)
     {
         string[] loading;
         lock (_gate) loading = [.. _loading.Keys];
         foreach (string name in loading) await SettleAsync(name, ct);
-        lock (_gate) return [.. _residents.Values.OrderBy(model => model.Name, StringComparer.Ordinal)];
+        return [.. Known().Where(status => status.State == Residency.Resident)];
     }
 
-    /// <summary>Frees a resident model once the requests that use it have ended.</summary>
+    /// <summary>All models by name, whatever has become of them. One that is loaded anew appears as what it was so far.</summary>
+    public IReadOnlyList<ModelStatus> Known()
+    {
+        lock (_gate)
+        {
+            return [.. _residents.Values.Select(StatusOf)
+                .Concat(_loading.Values.Where(loading => !_residents.ContainsKey(loading.Source.Name)).Select(StatusOf))
+                .Concat(_evicted.Values.Where(evicted => !_loading.ContainsKey(evicted.Source.Name)).Select(StatusOf))
+                .OrderBy(status => status.Source.Name, StringComparer.Ordinal)];
+        }
+    }
+
+    /// <summary>Gives every model as it is, then again each time something becomes of it.</summary>
+    public IAsyncEnumerable<ModelStatus> WatchAsync(CancellationToken ct)
+    {
+        lock (_gate) return _feed.Watch(Known(), ct);
+    }
+
+    /// <summary>Says whether a resident model stays when memory is needed.</summary>
     /// <exception cref="NotFoundException">It is not resident.</exception>
+    public async Task<ResidentModel> PinAsync(string name, bool isPinned, CancellationToken ct)
+    {
+        ResidentModel model = await GetAsync(name, ct);
+        lock (_gate) return Pinned(model, isPinned);
+    }
+
+    /// <summary>Frees a resident model once the requests that use it have ended, or forgets one that is not resident.</summary>
+    /// <exception cref="NotFoundException">There is no such model.</exception>
     public async Task UnloadAsync(string name, CancellationToken ct)
     {
         await SettleAsync(name, ct);
         ResidentModel? model;
         lock (_gate)
         {
-            bool hasFailed = _loading.TryGetValue(name, out Loading loading) && loading.Task.IsCompleted;
-            if (!_residents.ContainsKey(name) && !hasFailed) throw new NotFoundException(ResourceType, name);
+            Loading? failed = _loading.GetValueOrDefault(name) is { Task.IsCompleted: true } loading ? loading : null;
+            ModelSource source = _residents.GetValueOrDefault(name)?.Source ?? failed?.Source ?? _evicted.GetValueOrDefault(name)?.Source
+                ?? throw new NotFoundException(ResourceType, name);
             list.Write(Entries().Where(entry => entry.Name != name));
-            if (hasFailed) _loading.Remove(name);
+            if (failed is not null) _loading.Remove(name);
+            _evicted.Remove(name);
             _ = _residents.Remove(name, out model);
+            _feed.Publish(new ModelStatus(source, Residency.Unloaded));
         }
 
         LogUnloaded(name);
@@ -115,21 +149,12 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
         _stopping.Dispose();
     }
 
-    private async Task<StoredArtifact?> FindAsync(string name, string field, CancellationToken ct)
-    {
-        try
-        {
-            return await store.FindAsync(name, ct);
-        }
-        catch (ArgumentException e)
-        {
-            throw new InvalidRequestException(field, e.Message);
-        }
-    }
+    private static bool IsSame(ResidentModel resident, ModelSource wanted) =>
+        (resident.Source.Version, resident.Source.Folder) == (wanted.Version, wanted.Folder) && (wanted.Type is null || wanted.Type == resident.Facts.Type);
 
     private async Task<ResidentModel?> FindResidentAsync(string name, CancellationToken ct)
     {
-        Loading loading;
+        Loading? loading;
         lock (_gate)
         {
             if (_residents.TryGetValue(name, out ResidentModel? resident)) return resident;
@@ -139,10 +164,23 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
         return await loading.Task.WaitAsync(ct);
     }
 
+    private async Task<Exception> WhyNotAsync(string name, string field, CancellationToken ct)
+    {
+        string? reason;
+        lock (_gate) reason = _evicted.GetValueOrDefault(name)?.Reason;
+        if (reason is not null) return NotLoaded(name, $"The model '{name}' is not resident: {reason} Load it again.");
+        return await FindStoredAsync(name, field, ct) is null
+            ? new NotFoundException(ResourceType, name)
+            : NotLoaded(name, $"The model '{name}' is stored but not resident: load it first.");
+    }
+
+    private static FailedPreconditionException NotLoaded(string name, string message) =>
+        new("MODEL_NOT_LOADED", message) { Metadata = new Dictionary<string, string> { ["model"] = name } };
+
     /// <summary>Waits until no load of the name is under way, however it ends.</summary>
     private async Task SettleAsync(string name, CancellationToken ct)
     {
-        Loading loading;
+        Loading? loading;
         lock (_gate)
         {
             if (!_loading.TryGetValue(name, out loading)) return;
@@ -152,62 +190,23 @@ internal sealed partial class ModelRegistry(ArtifactStore store, ModelLoader loa
         ct.ThrowIfCancellationRequested();
     }
 
-    private async Task RestoreAsync(ResidentList.Entry entry)
+    /// <summary>Called under the gate.</summary>
+    private ResidentModel Pinned(ResidentModel model, bool? isPinned)
     {
-        Task loading;
-        lock (_gate) loading = Begin(entry.Name, entry.Digest, isRestore: true).Task;
-        await loading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (loading.Exception is { } e) LogNotRestored(e.InnerException!, entry.Name);
+        if (isPinned is not { } wanted || wanted == model.IsPinned) return model;
+        model.IsPinned = wanted;
+        if (_residents.ContainsValue(model)) list.Write(Entries());
+        _feed.Publish(StatusOf(model));
+        return model;
     }
 
-    /// <summary>Begins a load that outlives the request that asked for it. Called under the gate.</summary>
-    private Loading Begin(string name, string digest, bool isRestore) =>
-        _loading[name] = new Loading(digest, isRestore, Task.Run(() => LoadCoreAsync(name, digest, isRestore)));
-
-    private async Task<ResidentModel> LoadCoreAsync(string name, string digest, bool isRestore)
-    {
-        ResidentModel? model = null;
-        bool isAdmitted = false;
-        try
-        {
-            model = await loader.LoadAsync(name, await store.GetAsync(digest, _stopping.Token), _stopping.Token);
-            ResidentModel? replaced;
-            lock (_gate)
-            {
-                list.Write(Entries().Where(entry => entry.Name != name).Append(new ResidentList.Entry(name, digest)));
-                _ = _residents.Remove(name, out replaced);
-                _residents.Add(name, model);
-                _loading.Remove(name);
-            }
-
-            isAdmitted = true;
-            LogLoaded(name, digest, model.Facts.ParameterCount, model.Facts.Device);
-            if (replaced is not null) await replaced.RetireAsync();
-            return model;
-        }
-        finally
-        {
-            if (!isAdmitted)
-            {
-                if (!isRestore) lock (_gate) _loading.Remove(name);
-                if (model is not null) await model.RetireAsync();
-            }
-        }
-    }
-
-    /// <summary>What the next start is to restore. Called under the gate.</summary>
-    private IEnumerable<ResidentList.Entry> Entries() => _residents.Values
-        .Select(model => new ResidentList.Entry(model.Name, model.Digest))
-        .Concat(_loading.Where(pair => pair.Value.IsRestore && !_residents.ContainsKey(pair.Key)).Select(pair => new ResidentList.Entry(pair.Key, pair.Value.Digest)));
-
-    [LoggerMessage(Level = LogLevel.Information, Message = "Loaded {Name} ({Digest}): {Parameters} parameters on {Device}")]
-    private partial void LogLoaded(string name, string digest, long parameters, string device);
+    /// <summary>Called under the gate.</summary>
+    private ModelSource? KnownSource(string name) =>
+        _residents.GetValueOrDefault(name)?.Source ?? _loading.GetValueOrDefault(name)?.Source ?? _evicted.GetValueOrDefault(name)?.Source;
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Unloaded {Name}")]
     private partial void LogUnloaded(string name);
 
-    [LoggerMessage(Level = LogLevel.Error, Message = "{Name} was resident and cannot be loaded again")]
-    private partial void LogNotRestored(Exception e, string name);
-
-    private readonly record struct Loading(string Digest, bool IsRestore, Task<ResidentModel> Task);
+    /// <summary>A model that had to make room.</summary>
+    private sealed record Evicted(ModelSource Source, string Reason);
 }

@@ -1,13 +1,19 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Lab.ServiceDefaults;
+using Lab.Tensors;
 
 namespace Lab.ModelHost.Residents;
 
 /// <summary>The names of the models that are to be resident, kept on disk for the next start.</summary>
 internal sealed class ResidentList(string path)
 {
-    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+        Converters = { new JsonStringEnumConverter<TensorDataType>() },
+    };
 
     private readonly AtomicFile _file = new();
 
@@ -33,6 +39,16 @@ internal sealed class ResidentList(string path)
         _file.Write(path, JsonSerializer.SerializeToUtf8Bytes(entries, Json));
     }
 
-    /// <summary>A model by the name that it is resident under, and the digest that the name stood for.</summary>
-    internal sealed record Entry([property: JsonPropertyName("name")] string Name, [property: JsonPropertyName("digest")] string Digest);
+    /// <summary>A model that was resident.</summary>
+    /// <param name="Name">The name it was resident under.</param>
+    /// <param name="Digest">The artifact's digest; null for a folder.</param>
+    /// <param name="Folder">The folder; null for an artifact.</param>
+    /// <param name="Type">The type that was asked for; null if none was.</param>
+    /// <param name="IsPinned">Whether it was pinned.</param>
+    internal sealed record Entry(
+        [property: JsonPropertyName("name")] string Name,
+        [property: JsonPropertyName("digest")] string? Digest,
+        [property: JsonPropertyName("folder")] string? Folder = null,
+        [property: JsonPropertyName("data_type")] TensorDataType? Type = null,
+        [property: JsonPropertyName("pinned")] bool IsPinned = false);
 }

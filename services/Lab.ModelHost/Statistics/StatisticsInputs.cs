@@ -51,7 +51,7 @@ internal sealed class StatisticsInputs(ArtifactStore store)
     private static void RequireVocabulary(TokenCorpus corpus, ResidentModel model)
     {
         int size = corpus.Tokenizer.VocabSize;
-        bool isSame = size == model.Tokenizer.VocabSize && Enumerable.Range(0, size).All(id => corpus.Tokenizer.TokenText(id) == model.Tokenizer.TokenText(id));
+        bool isSame = size == model.TokenizerOf().VocabSize && Enumerable.Range(0, size).All(id => corpus.Tokenizer.TokenText(id) == model.TokenizerOf().TokenText(id));
         if (!isSame) throw new InvalidRequestException("corpus.artifact", $"The corpus is of another vocabulary: its tokens are not those of {model.Name}.");
     }
 }
