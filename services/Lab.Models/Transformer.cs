@@ -14,6 +14,7 @@ public sealed class Transformer : IDisposable
         Config = config.Validate();
         Weights = weights;
         Hooks = new HookCatalog(config, weights.Names);
+        Parameters = new ParameterCatalog(weights);
     }
 
     /// <summary>The architecture.</summary>
@@ -24,6 +25,9 @@ public sealed class Transformer : IDisposable
 
     /// <summary>Where activations can be reached.</summary>
     public HookCatalog Hooks { get; }
+
+    /// <summary>What the parameters do.</summary>
+    public ParameterCatalog Parameters { get; }
 
     /// <summary>Where the weights are.</summary>
     public Device Device => Weights.TokenEmbedding.Value.device;

@@ -5,9 +5,10 @@ public sealed class ForwardPlan
 {
     private readonly IReadOnlyList<ResolvedSelection> _captures;
 
-    private ForwardPlan(TokenBatch batch, IReadOnlyList<ResolvedSelection> captures, IReadOnlyList<ResolvedIntervention> interventions, bool isGeneration)
+    private ForwardPlan(
+        TokenBatch batch, IReadOnlyList<ResolvedSelection> captures, IReadOnlyList<ResolvedIntervention> interventions, IReadOnlyList<ResolvedWeightEdit> edits, bool isGeneration)
     {
-        (Batch, _captures, Interventions) = (batch, captures, interventions);
+        (Batch, _captures, Interventions, Edits) = (batch, captures, interventions, edits);
         Captures = isGeneration ? [.. captures.Where(capture => capture.TokenCount > 0)] : captures;
     }
 
@@ -19,6 +20,9 @@ public sealed class ForwardPlan
 
     /// <summary>In the order of the request.</summary>
     public IReadOnlyList<ResolvedIntervention> Interventions { get; }
+
+    /// <summary>In the order of the request.</summary>
+    public IReadOnlyList<ResolvedWeightEdit> Edits { get; }
 
     /// <summary>
     /// Whether the pass must have its rows twice, [clean rows; changed rows]: some intervention reads what the clean ones have. Captures
@@ -38,6 +42,8 @@ public sealed class ForwardPlan
     /// </param>
     /// <param name="at">The step of decoding; null for a run, and for the prefill.</param>
     /// <param name="capturesField">The field of the captures, for errors.</param>
+    /// <param name="edits">Weight edits; null for none.</param>
+    /// <param name="parameters">The model's parameters; needed for edits.</param>
     /// <exception cref="InvalidSelectionException">A selector matches no hook, or an index is out of range.</exception>
     /// <exception cref="ArgumentException">A value does not fit. ParamName is its path.</exception>
     public static ForwardPlan Resolve(
@@ -49,7 +55,9 @@ public sealed class ForwardPlan
         int reach = 0,
         ICollection<string>? unmatched = null,
         StepPosition? at = null,
-        string capturesField = "captures")
+        string capturesField = "captures",
+        IReadOnlyList<WeightEdit>? edits = null,
+        ParameterCatalog? parameters = null)
     {
         SelectionResolver resolver = new(hooks, batch, reach, at);
         List<ResolvedSelection> selections = [];
@@ -66,8 +74,9 @@ public sealed class ForwardPlan
             if (Try(() => ResolvedIntervention.Resolve(interventions[i], resolver, field, i), prefix, unmatched) is { } one) resolved.Add(one);
         }
 
+        IReadOnlyList<ResolvedWeightEdit> resolvedEdits = edits is { Count: > 0 } ? ResolveEdits(edits, parameters!, resolver, prefix, unmatched, selections, resolved) : [];
         bool isGeneration = reach > 0 || at is not null;
-        ForwardPlan plan = new(batch, [.. selections.OrderBy(selection => selection.Hook.Index)], resolved, isGeneration);
+        ForwardPlan plan = new(batch, [.. selections.OrderBy(selection => selection.Hook.Index)], resolved, resolvedEdits, isGeneration);
         if (unmatched is not null && !isGeneration) plan.ReportEmpty(unmatched);
         return plan;
     }
@@ -89,7 +98,31 @@ public sealed class ForwardPlan
             batch,
             [.. _captures.Select(Move)],
             [.. Interventions.Select(one => one with { Selections = [.. one.Selections.Select(selection => Move(selection).Distinct())] })],
+            [.. Edits.Select(edit => edit.AtStep(batch, at))],
             isGeneration: true);
+    }
+
+    private static List<ResolvedWeightEdit> ResolveEdits(
+        IReadOnlyList<WeightEdit> edits,
+        ParameterCatalog parameters,
+        SelectionResolver resolver,
+        string prefix,
+        ICollection<string>? unmatched,
+        IEnumerable<ResolvedSelection> captures,
+        IEnumerable<ResolvedIntervention> interventions)
+    {
+        (HookPoint Hook, bool IsChanged)[] hooks =
+            [.. captures.Select(capture => (capture.Hook, false)), .. interventions.SelectMany(one => one.Selections, (_, selection) => (selection.Hook, true))];
+        List<ResolvedWeightEdit> resolved = [];
+        for (int i = 0; i < edits.Count; i++)
+        {
+            string field = $"{prefix}weight_edits[{i}]";
+            if (Try(() => ResolvedWeightEdit.Resolve(edits[i], parameters, resolver, field, i), prefix, unmatched) is not { } one) continue;
+            one.RequireWholeHeads(hooks, field);
+            resolved.Add(one);
+        }
+
+        return resolved;
     }
 
     private static T? Try<T>(Func<T> resolve, string prefix, ICollection<string>? unmatched)
@@ -112,5 +145,6 @@ public sealed class ForwardPlan
             unmatched.Add($"captures[{capture.Index}]: no token is selected.");
         foreach (ResolvedIntervention one in Interventions.Where(one => one.Selections.All(selection => selection.TokenCount == 0)))
             unmatched.Add($"interventions[{one.Index}].selector: no token is selected.");
+        foreach (ResolvedWeightEdit edit in Edits.Where(edit => edit.TokenCount == 0)) unmatched.Add($"weight_edits[{edit.Index}].tokens: no token is selected.");
     }
 }
