@@ -15,7 +15,7 @@ internal static class GradientCost
     /// <param name="elementSize">Bytes of an element of the model.</param>
     public static long Bytes(TransformerConfig config, GradientPlan plan, int elementSize)
     {
-        (int rows, int length) = (plan.Forward.Batch.Count, plan.Forward.Batch.Length);
+        (int rows, int length) = ((plan.Forward.NeedsTwin ? 2 : 1) * plan.Forward.Batch.Count, plan.Forward.Batch.Length);
         Int128 heads = (Int128)config.NHeads * config.DHead, shared = (Int128)2 * config.KeyValueHeads * config.DHead;
         bool isSparse = config.ActivationFraction < 1;
         bool isExplicit = config.AttentionSink || config.AttentionSoftCap > 0 || plan.Hooks.Any(hook => hook.Dimensions.Contains(HookDimension.KeyPos));

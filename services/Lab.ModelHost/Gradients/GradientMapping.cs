@@ -1,4 +1,5 @@
 using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Sources;
 using Lab.Models.Gradients;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
@@ -46,6 +47,7 @@ internal static class GradientMapping
         return [.. targets.Select((target, i) => target.TargetCase switch
         {
             Proto.GradientTarget.TargetOneofCase.Activation => new GradientTarget.Activation(target.Activation.ToCore($"targets[{i}].activation")),
+            Proto.GradientTarget.TargetOneofCase.Operand => new GradientTarget.Operand(target.Operand),
             Proto.GradientTarget.TargetOneofCase.Parameter => (GradientTarget)new GradientTarget.Parameter(target.Parameter),
             _ => throw new InvalidRequestException($"targets[{i}]", "A target is required, such as activation."),
         })];
@@ -57,7 +59,7 @@ internal static class GradientMapping
     private static UpstreamGradient[] ToCore(IReadOnlyList<Proto.UpstreamGradient> gradients, string field) =>
         [.. gradients.Select((gradient, i) => new UpstreamGradient(
             (gradient.Selector ?? throw new InvalidRequestException($"{field}[{i}].selector", "A selector is required.")).ToCore($"{field}[{i}].selector"),
-            gradient.Gradient?.Inline?.ToHost($"{field}[{i}].gradient.inline") ?? throw new InvalidRequestException($"{field}[{i}].gradient", "A gradient is required.")))];
+            gradient.Gradient?.Inline?.ToHost($"{field}[{i}].gradient.inline", TensorSources.MaxStoredBytes) ?? throw new InvalidRequestException($"{field}[{i}].gradient", "A gradient is required.")))];
 
     private static Reduction ToCore(Proto.Reduction reduction, string field) => reduction switch
     {

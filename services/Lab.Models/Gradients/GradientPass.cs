@@ -22,21 +22,31 @@ public static class GradientPass
     {
         using var scope = NewDisposeScope();
         ForwardPlan forward = plan.Forward;
-        Tensor ids = forward.Batch.ToTensor(model.Device);
-        LogitSelection logitTokens = new(plan.Objective.Tokens);
-        Tensor? clean = plan.NeedsClean ? Clean(model, ids, logitTokens, ct) : null;
+        bool hasTwin = forward.NeedsTwin;
+        Tensor? clean = plan.NeedsClean ? Clean(model, plan, ct) : null;
+        Dictionary<(int Intervention, string Name), Tensor> operands = plan.Gradients.Select(gradient => gradient.Operand).OfType<ResolvedOperand>()
+            .DistinctBy(operand => operand.Intervention.Index)
+            .ToDictionary(operand => (operand.Intervention.Index, operand.Name), operand => operand.Value.ToTorch(model.Device).to(WideType(model.ScalarType)).requires_grad_(true));
 
         using ParameterLeaves parameters = new(model.Weights, plan.Gradients.Select(gradient => gradient.Parameter).OfType<string>().ToHashSet());
-        InterventionTap interventions = new(forward.Interventions, forward.Batch.Lengths);
+        using InterventionTap interventions = new(forward.Interventions, forward.Batch.Lengths, (index, name) => operands.GetValueOrDefault((index, name)), hasTwin);
         HashSet<int> wanted = [.. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook.Index)];
-        using GradientTap tap = new(interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, new CaptureTap(forward.Captures, type, send), ct);
+        using GradientTap tap = new(interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, hasTwin, new CaptureTap(forward.Captures, type, send, hasTwin), ct);
         using var grad = enable_grad();
-        Tensor? logits = model.Forward(new ForwardInput(ids) { Logits = logitTokens, StopAtLayer = LayersOf(plan, model.Hooks) }, tap);
-        Tensor values = tap.Values ?? (logits is null ? zeros(forward.Batch.Count, device: ids.device) : plan.Objective.Values(Wide(logits), clean));
+        ForwardInput input = new((hasTwin ? forward.Batch.Twice() : forward.Batch).ToTensor(model.Device))
+        {
+            Logits = new LogitSelection(hasTwin ? [.. plan.Objective.Tokens.Select(token => ((long)forward.Batch.Count * forward.Batch.Length) + token)] : plan.Objective.Tokens),
+            StopAtLayer = LayersOf(plan, model.Hooks),
+        };
+        Tensor? logits = model.Forward(input, tap);
+        Tensor values = tap.Values ?? (logits is null ? zeros(forward.Batch.Count, device: model.Device) : plan.Objective.Values(Wide(logits), clean));
         ct.ThrowIfCancellationRequested();
 
         double[] objectives = Objectives(values);
-        Tensor[] nodes = [.. plan.Gradients.Select(gradient => gradient.Parameter is { } name ? parameters.Values[name] : tap.Activations[gradient.Selection!.Hook.Index])];
+        Tensor[] nodes = [.. plan.Gradients.Select(gradient =>
+            gradient.Parameter is { } name ? parameters.Values[name]
+            : gradient.Operand is { } operand ? operands[(operand.Intervention.Index, operand.Name)]
+            : tap.Activations[gradient.Selection!.Hook.Index])];
         Tensor?[] gradients = Backward(values, nodes);
         List<int> zero = [];
         for (int i = 0; i < nodes.Length; i++)
@@ -55,10 +65,11 @@ public static class GradientPass
     }
 
     /// <summary>The logits of the same tokens without interventions: a constant.</summary>
-    private static Tensor Clean(Transformer model, Tensor ids, LogitSelection tokens, CancellationToken ct)
+    private static Tensor Clean(Transformer model, GradientPlan plan, CancellationToken ct)
     {
         using var noGrad = no_grad();
-        return Wide(model.Forward(new ForwardInput(ids) { Logits = tokens }, new StopTap(ct))!);
+        ForwardInput input = new(plan.Forward.Batch.ToTensor(model.Device)) { Logits = new LogitSelection(plan.Objective.Tokens) };
+        return Wide(model.Forward(input, new StopTap(ct))!);
     }
 
     /// <summary>The gradient of the sum of all values by each node; null where it does not depend on the node.</summary>
@@ -87,7 +98,9 @@ public static class GradientPass
         return [.. MemoryMarshal.Cast<byte, double>(host.Data.Span)];
     }
 
-    private static Tensor Wide(Tensor x) => x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+    private static ScalarType WideType(ScalarType type) => type == ScalarType.Float64 ? type : ScalarType.Float32;
+
+    private static Tensor Wide(Tensor x) => x.to(WideType(x.dtype));
 
     /// <summary>Looks at nothing, and stops a pass that is cancelled.</summary>
     private sealed class StopTap(CancellationToken ct) : IActivationTap

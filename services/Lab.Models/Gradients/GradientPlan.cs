@@ -5,8 +5,14 @@ namespace Lab.Models.Gradients;
 /// <summary>What to differentiate by what in one pass over one batch, with everything checked before anything runs.</summary>
 public sealed record GradientPlan
 {
-    private GradientPlan(ForwardPlan forward, ResolvedObjective objective, IReadOnlyList<PlannedGradient> gradients) =>
+    private readonly int _layers;
+    private readonly int _lastBlockHook;
+
+    private GradientPlan(HookCatalog hooks, ForwardPlan forward, ResolvedObjective objective, IReadOnlyList<PlannedGradient> gradients)
+    {
         (Forward, Objective, Gradients) = (forward, objective, gradients);
+        (_layers, _lastBlockHook) = (hooks.Blocks.Count, hooks.Blocks[^1].ResidPost.Index);
+    }
 
     /// <summary>The batch, what to capture and what to change.</summary>
     public ForwardPlan Forward { get; }
@@ -21,7 +27,8 @@ public sealed record GradientPlan
     public bool NeedsClean => Objective.NeedsClean;
 
     /// <summary>The first layer that the graph may reach: 0 if a target is before all layers.</summary>
-    public int FirstLayer => Gradients.Min(gradient => gradient.Selection?.Hook is { Layer: >= 0 } hook ? hook.Layer : 0);
+    public int FirstLayer => Gradients.Min(gradient =>
+        gradient.Selection is { } selection ? LayerOf(selection) : gradient.Operand is { } operand ? operand.Intervention.Selections.Min(LayerOf) : 0);
 
     /// <summary>The hooks that something is read or changed at, with repetition.</summary>
     public IEnumerable<HookPoint> Hooks =>
@@ -58,6 +65,7 @@ public sealed record GradientPlan
         {
             GradientTarget.Activation activation => selections.Resolve(activation.Selector, $"targets[{i}].activation")
                 .Select(selection => new PlannedGradient($"grad/{selection.Hook.Name}", selection.Shape, i) { Selection = selection }),
+            GradientTarget.Operand operand => [Operand(ResolvedOperand.Of(forward.Interventions, operand.Intervention, $"targets[{i}].operand"), i)],
             GradientTarget.Parameter parameter => [new PlannedGradient(
                 $"grad/{parameter.Name}",
                 parameters.GetValueOrDefault(parameter.Name) ?? throw new ArgumentException($"The model has no parameter '{parameter.Name}'.", $"targets[{i}].parameter"),
@@ -65,8 +73,13 @@ public sealed record GradientPlan
             _ => throw new ArgumentException($"{target} is no target.", $"targets[{i}]"),
         })];
         RequireOnePath(hooks, forward, gradients);
-        return new GradientPlan(forward, resolved, gradients);
+        return new GradientPlan(hooks, forward, resolved, gradients);
     }
+
+    private static PlannedGradient Operand(ResolvedOperand operand, int target) =>
+        new($"grad/interventions[{operand.Intervention.Index}]", operand.Value.Shape, target) { Operand = operand };
+
+    private int LayerOf(ResolvedSelection selection) => selection.Hook.Layer >= 0 ? selection.Hook.Layer : selection.Hook.Index > _lastBlockHook ? _layers : 0;
 
     /// <summary>
     /// Where heads read inputs of their own, the sublayer's common norm is computed beside the path: its gradient would lack their

@@ -11,14 +11,16 @@ namespace Lab.Models.Gradients;
 /// <param name="interventions">Applied first.</param>
 /// <param name="wanted">The hooks whose gradients are wanted, by their index.</param>
 /// <param name="upstream">Given gradients.</param>
-/// <param name="rowCount">Rows of the batch.</param>
+/// <param name="rows">Rows of the batch, the twin's not counted.</param>
+/// <param name="hasTwin">Whether the pass has the rows twice, [clean rows; changed rows]. The clean ones are constants.</param>
 /// <param name="captures">See what the interventions left.</param>
 /// <param name="ct">Checked at every hook.</param>
 internal sealed class GradientTap(
     IActivationTap interventions,
     IReadOnlySet<int> wanted,
     IReadOnlyList<(ResolvedSelection Selection, HostTensor Gradient)> upstream,
-    int rowCount,
+    int rows,
+    bool hasTwin,
     IActivationTap captures,
     CancellationToken ct) : IActivationTap, IDisposable
 {
@@ -43,9 +45,9 @@ internal sealed class GradientTap(
     /// <inheritdoc/>
     public Tensor At(HookPoint hook, Tensor x)
     {
-        if (interventions.Wants(hook)) x = interventions.At(hook, x);
-        if (wanted.Contains(hook.Index)) x = Differentiable(hook, x);
-        foreach ((ResolvedSelection selection, HostTensor gradient) in _upstream[hook.Index]) Multiply(selection, gradient, x);
+        if (interventions.Wants(hook)) x = interventions.At(hook, hasTwin && x.requires_grad ? cat([Clean(x).detach(), Own(x)], 0) : x);
+        if (wanted.Contains(hook.Index)) x = hasTwin ? cat([Clean(x), Differentiable(hook, Own(x))], 0) : Differentiable(hook, x);
+        foreach ((ResolvedSelection selection, HostTensor gradient) in _upstream[hook.Index]) Multiply(selection, gradient, Own(x));
         if (captures.Wants(hook))
         {
             using var noGrad = no_grad();
@@ -61,6 +63,10 @@ internal sealed class GradientTap(
         foreach (Tensor activation in _activations.Values) activation.Dispose();
         _values?.Dispose();
     }
+
+    private Tensor Clean(Tensor x) => x.narrow(0, 0, rows);
+
+    private Tensor Own(Tensor x) => hasTwin ? x.narrow(0, rows, rows) : x;
 
     /// <summary>
     /// The activation as a node of its own in the graph, which only what reads it here hangs on: the residual stream that hook_mlp_in
@@ -81,9 +87,9 @@ internal sealed class GradientTap(
         if (selection.IsAttention) selected = selected.masked_fill(selected.isinf(), 0);
         selected = selected.to(x.dtype == ScalarType.Float64 ? ScalarType.Float64 : ScalarType.Float32);
         Tensor product = (selected * gradient.ToTorch(x.device).to(selected.dtype)).flatten(1).sum(1);  // (R)
-        Tensor rows = tensor([.. selection.Tokens.Rows.Select(row => (long)row)], device: x.device);
-        Tensor values = _values ?? zeros(rowCount, dtype: product.dtype, device: x.device);
-        Tensor sum = values.index_add(0, rows, product, 1).DetachFromDisposeScope();
+        Tensor index = tensor([.. selection.Tokens.Rows.Select(row => (long)row)], device: x.device);
+        Tensor values = _values ?? zeros(rows, dtype: product.dtype, device: x.device);
+        Tensor sum = values.index_add(0, index, product, 1).DetachFromDisposeScope();
         _values?.Dispose();
         _values = sum;
     }

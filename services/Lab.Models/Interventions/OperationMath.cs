@@ -83,6 +83,13 @@ internal sealed class OperationMath(ResolvedIntervention source, ResolvedSelecti
     /// <summary>The components of channels along the basis.</summary>
     private Tensor Components(Tensor x)
     {
+        if (operands?.Invoke(source.Index, "directions") is { } given)
+        {
+            // The same projection written as a function of the directions as they came, for gradients by them.
+            Tensor read = Wide(x), directions = given.to(read.dtype).view(-1, x.shape[^1]);          // (K, C)
+            return read.matmul(directions.t()).matmul(linalg.inv(directions.matmul(directions.t()))).matmul(directions).to(x.dtype);
+        }
+
         Tensor wide = Wide(x), basis = source.Basis!.ToTorch(x.device).to(wide.dtype);              // (K, C)
         return wide.matmul(basis.t()).matmul(basis).to(x.dtype);
     }

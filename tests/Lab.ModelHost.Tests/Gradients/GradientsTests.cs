@@ -110,6 +110,24 @@ public sealed class GradientsTests(HostedLab lab) : IClassFixture<HostedLab>
     }
 
     [Fact]
+    public async Task Gradients_SteeringVector_GoesDownItsOwnGradient()
+    {
+        await lab.LoadSmoothAsync();
+        GradientsRequest request = Request([5, 6, 7, 8], [9, 10, 11]);
+        request.Model = SmoothName;
+        request.Interventions.Add(new Intervention { Selector = new Selector { Hook = "blocks.0.hook_resid_post" }, Add = new AddOperation { Value = Inline(new float[32], 32), Coefficient = 2 } });
+        request.Targets.Add([new GradientTarget { Operand = 0 }, At("blocks.0.hook_resid_post")]);
+
+        GradientReply reply = await lab.RunAsync(request);
+
+        reply.Tensors.Select(tensor => tensor.Name).ShouldBe(["grad/interventions[0]", "grad/blocks.0.hook_resid_post"]);
+        float[] gradient = reply.Tensors[0].Floats.ToArray(), activations = reply.Tensors[1].Floats.ToArray();
+        for (int channel = 0; channel < 32; channel++) gradient[channel].ShouldBe(2 * Enumerable.Range(0, 8).Sum(token => activations[(token * 32) + channel]), 1e-5f);
+        request.Interventions[0].Add.Value = Inline([.. gradient.Select(x => -0.1f * x)], 32);
+        (await lab.RunAsync(request)).Summary.Objectives.Sum().ShouldBeLessThan(reply.Summary.Objectives.Sum() - (0.05 * gradient.Sum(x => x * x)));
+    }
+
+    [Fact]
     public async Task Gradients_KlToClean_IsZeroUntilSomethingIsChanged()
     {
         GradientsRequest request = Request(_rows);
@@ -171,6 +189,7 @@ public sealed class GradientsTests(HostedLab lab) : IClassFixture<HostedLab>
         { "targets", request => request.Targets.Clear() },
         { "targets[1]", request => request.Targets.Add(new GradientTarget()) },
         { "targets[1].activation.heads", request => request.Targets.Add(new GradientTarget { Activation = new Selector { Hook = "hook_embed", Heads = { 0 } } }) },
+        { "targets[1].operand", request => request.Targets.Add(new GradientTarget { Operand = 0 }) },
         { "targets[1].parameter", request => request.Targets.Add(new GradientTarget { Parameter = "nothing" }) },
         { "captures[0].hook", request => request.Captures.Add(new Selector { Hook = "nothing" }) },
         { "input.tokens.rows[0]", request => request.Input.Tokens.Rows[0].Ids.Clear() },

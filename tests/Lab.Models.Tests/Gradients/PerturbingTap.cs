@@ -3,8 +3,11 @@ using static TorchSharp.torch;
 
 namespace Lab.Models.Tests.Gradients;
 
-/// <summary>Adds a multiple of a fixed random direction to the activation at one hook, and takes the other taps' changes as they come.</summary>
-internal sealed class PerturbingTap(string hook, double step, int[] lengths, IActivationTap? others = null) : IActivationTap, IDisposable
+/// <summary>
+/// Adds a multiple of a fixed random direction to the activation at one hook, after another tap's changes; of a pass with a twin to
+/// its second half.
+/// </summary>
+internal sealed class PerturbingTap(string hook, double step, int[] lengths, IActivationTap? others = null, bool hasTwin = false) : IActivationTap, IDisposable
 {
     /// <summary>The direction, once the pass was there: of the activation's shape, zero in padding and where no attention can be.</summary>
     public Tensor? Direction { get; private set; }
@@ -17,9 +20,9 @@ internal sealed class PerturbingTap(string hook, double step, int[] lengths, IAc
         if (point.Name != hook) return x;
         using var scope = NewDisposeScope();
         using Generator generator = new(11);
-        Tensor direction = randn(x.shape, ScalarType.Float64, generator: generator);
+        Tensor direction = randn([lengths.Length, .. x.shape[1..]], ScalarType.Float64, generator: generator);
         bool isAttention = point.Dimensions.Contains(HookDimension.KeyPos);
-        if (isAttention) direction = direction.tril().masked_fill(x.isinf(), 0);
+        if (isAttention) direction = direction.tril().masked_fill(x.narrow(0, 0, lengths.Length).isinf(), 0);
         for (int row = 0; row < lengths.Length; row++)
         {
             int dimension = isAttention ? 1 : 0;
@@ -29,7 +32,7 @@ internal sealed class PerturbingTap(string hook, double step, int[] lengths, IAc
 
         Direction?.Dispose();
         Direction = direction.DetachFromDisposeScope();
-        return (x + (direction * step)).MoveToOuterDisposeScope();
+        return (x + ((hasTwin ? cat([zeros_like(direction), direction], 0) : direction) * step)).MoveToOuterDisposeScope();
     }
 
     public void Dispose() => Direction?.Dispose();
