@@ -1,0 +1,229 @@
+/**
+ * Checks a ModelHost from outside: see README.md in the folder above.
+ *
+ *     node dist/check-model-host.js <address> <golden folder>...
+ *
+ * Each golden folder has a checkpoint and expected.safetensors, what a reference implementation computed with it.
+ */
+import { strict as assert } from "node:assert";
+import { basename, join } from "node:path";
+import { LabError } from "./errors.js";
+import { add, at, logitDifference, setTo } from "./interventions.js";
+import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
+import { numbers, readSafetensors, type Tensor } from "./tensors.js";
+
+const TOLERANCE = 1e-5;
+const PROMPTS = 1000;
+const HOOK = "blocks.0.hook_resid_post";
+const EVERY_RESID_POST = "blocks.*.hook_resid_post";
+
+/** What is checked: a resident model, and rows of tokens for it. */
+interface Subject {
+  readonly host: Host;
+  readonly folder: string;
+  readonly model: string;
+  readonly width: number;
+  readonly expected: ReadonlyMap<string, Tensor>;
+  readonly tokens: readonly (readonly number[])[];
+}
+
+/** The largest difference, absolute where values are small and relative where they are large. */
+function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  assert.equal(actual.length, expected.length);
+  let most = 0;
+  for (let i = 0; i < actual.length; i++) {
+    const found = Math.abs(actual[i]! - expected[i]!) / Math.max(1, Math.abs(expected[i]!));
+    if (!(found <= most)) most = found;
+  }
+  return most;
+}
+
+function near(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = TOLERANCE): number {
+  const found = difference(actual, expected);
+  assert.ok(found <= tolerance, `they differ by ${found}`);
+  return found;
+}
+
+/** Numbers from -1 to 1, the same each time. */
+function vector(length: number, seed: number): Float32Array {
+  let state = seed;
+  return Float32Array.from({ length }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+}
+
+const plus = (tensor: Tensor, change: ArrayLike<number>, factor = (_row: number) => 1): Float32Array =>
+  Float32Array.from(numbers(tensor), (x, i) => x + factor(Math.floor(i / change.length)) * change[i % change.length]!);
+
+/** Logits and every recorded activation are those of the reference implementation. */
+async function checkGolden({ host, model, expected, tokens }: Subject): Promise<string> {
+  const sites = [...expected.keys()].filter((name) => name.startsWith("act/")).map((name) => name.slice("act/".length));
+  const names = new Map((await host.hooks(model)).flatMap((hook) => [hook.name, ...hook.aliases].map((name) => [name, hook.name] as const)));
+  const run = await host.run(model, tokens, { capture: sites, logits: "all" });
+  assert.deepEqual(run.tensors.map((tensor) => tensor.name), run.started.tensors.map((tensor) => tensor.name));
+  const worst = Math.max(...sites.map((site) => near(numbers(run.get(names.get(site)!)), numbers(expected.get(`act/${site}`)!))));
+  const logits = near(numbers(run.logits), numbers(expected.get("logits")!));
+  return `${sites.length} activations within ${worst.toExponential(1)}, logits within ${logits.toExponential(1)}`;
+}
+
+/** A steered run is the one that is told what steering makes of the activations, and other runs are as they were. */
+async function checkSteering({ host, model, tokens, width }: Subject): Promise<string> {
+  const direction = vector(width, 1);
+  const options: RunOptions = { capture: [HOOK], logits: "all" };
+  const clean = await host.run(model, tokens, options);
+  const before = clean.get(HOOK);
+  const steered = await host.run(model, tokens, { ...options, steer: { [HOOK]: direction } });
+  near(numbers(steered.get(HOOK)), plus(before, direction));
+  const patched = await host.run(model, tokens, { ...options, interventions: [setTo(HOOK, { ...before, data: plus(before, direction) })] });
+  near(numbers(steered.logits), numbers(patched.logits));
+  const moved = difference(numbers(steered.logits), numbers(clean.logits));
+  assert.ok(moved > 1e-2, `logits moved by ${moved} only`);
+  assert.deepEqual(steered.summary.fireCounts, [1]);
+  assert.equal(steered.started.interventionHashes[0]!.length, 64);
+
+  const last = await host.run(model, tokens, { capture: [HOOK], interventions: [add(at(HOOK, { positions: [-1] }), direction, -2)] });
+  const length = tokens[0]!.length;
+  near(numbers(last.get(HOOK)), plus(before, direction, (row) => (row % length === length - 1 ? -2 : 0)));
+
+  const unit = await host.run(model, tokens, { capture: [HOOK], interventions: [add(HOOK, direction, 0.5, "residualNorm")] });
+  const norm = (values: ArrayLike<number>) => Math.hypot(...Array.from(values));
+  const rows = numbers(before) as Float32Array;
+  near(numbers(unit.get(HOOK)), plus(before, direction, (row) => (0.5 * norm(rows.subarray(row * width, (row + 1) * width))) / norm(direction)));
+
+  const again = await host.run(model, tokens, options);
+  assert.deepEqual(again.logits.data, clean.logits.data);
+  return `logits move by up to ${moved.toFixed(2)}`;
+}
+
+/** Other types and encodings are the raw values, as exactly as they say. */
+async function checkEncodings({ host, model, tokens, width }: Subject): Promise<string> {
+  const get = async (options: RunOptions) => (await host.run(model, tokens, { ...options, capture: [HOOK] })).get(HOOK).data as Float32Array;
+  const raw = await get({});
+  assert.deepEqual(await get({ encoding: "sparse" }), raw);
+  for (const [dataType, bits] of [["fp16", 11], ["bf16", 8]] as const) {
+    const rounded = await get({ dataType });
+    // Half a unit of the last bit; below 2^-14 FP16 has no more bits.
+    assert.ok(rounded.every((x, i) => Math.abs(x - raw[i]!) <= Math.max(Math.abs(raw[i]!) * 2 ** -bits, 2 ** -25)), dataType);
+    assert.notDeepEqual(rounded, raw);
+  }
+  const int8 = await get({ encoding: "int8Scaled" });
+  const largest = (row: number) => Math.max(...raw.subarray(row * width, (row + 1) * width).map(Math.abs));
+  assert.ok(int8.every((x, i) => Math.abs(x - raw[i]!) <= (largest(Math.floor(i / width)) / 127) * 0.501));
+  return "sparse, fp16, bf16, int8";
+}
+
+/** The residual stream of many prompts of different lengths, over one stream. */
+async function checkMany({ host, model, tokens }: Subject): Promise<string> {
+  const all = tokens.flat();
+  const prompts = Array.from({ length: PROMPTS }, (_, i) => Array.from({ length: 1 + (i % tokens[0]!.length) }, (_, j) => all[(7 * i + 3 * j) % all.length]!));
+  const names = (await host.run(model, prompts[0]!, { capture: [EVERY_RESID_POST] })).tensors.map((tensor) => tensor.name);
+  const runs = new Map<string, Run>();
+  for await (const [id, run] of host.runMany(prompts.map((prompt, i) => [`${i}`, runRequest(model, prompt, { capture: [EVERY_RESID_POST] })] as const))) {
+    assert.ok(run instanceof Run, `${id}: ${run}`);
+    assert.ok(!runs.has(id), id);
+    runs.set(id, run);
+  }
+  assert.equal(runs.size, PROMPTS);
+  let bytes = 0;
+  for (const [i, prompt] of prompts.entries()) {
+    const run = runs.get(`${i}`)!;
+    assert.deepEqual(run.started.rows.map((row) => row.ids), [prompt]);
+    assert.deepEqual(run.tensors.map((tensor) => tensor.name), names);
+    for (const { shape, data } of run.tensors) {
+      assert.deepEqual(shape.slice(0, 2), [1, prompt.length]);
+      assert.ok((data as Float32Array).every(Number.isFinite), `prompt ${i}`);
+      bytes += data.byteLength;
+    }
+  }
+  for (let i = 0; i < PROMPTS; i += 97) {
+    for await (const tensor of host.stream(model, prompts[i]!, { capture: [EVERY_RESID_POST] })) near(numbers(runs.get(`${i}`)!.get(tensor.name)), numbers(tensor));
+  }
+  return `${PROMPTS} prompts, ${bytes} bytes`;
+}
+
+/** Tokens that are generated under an intervention are those that steered runs over ever longer prompts predict. */
+async function checkGeneration({ host, model, tokens, width }: Subject): Promise<string> {
+  const steer = { [HOOK]: vector(width, 3).map((x) => 5 * x) };
+  const row = tokens[0]!.slice(0, 4);
+  for await (const { token, tensors } of host.generate(model, [...row], { maxNewTokens: 5, capture: [HOOK], steer, ignoreEos: true })) {
+    const run = await host.run(model, row, { capture: [HOOK], steer, logits: "last" });
+    const logits = Array.from(numbers(run.logits));
+    assert.equal(token.id, logits.indexOf(Math.max(...logits)), `step ${token.step}`);
+    assert.equal(token.step, row.length - 4);
+    const logprob = logits[token.id]! - Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
+    assert.ok(Math.abs(token.logprob - logprob) <= 1e-4, `step ${token.step}`);
+    near(numbers(tensors.get(HOOK)!), Array.from(numbers(run.get(HOOK))).slice(token.step === 0 ? 0 : -width));
+    row.push(token.id);
+  }
+  assert.equal(row.length, 9);
+  return `tokens ${row.slice(4).join(" ")}`;
+}
+
+/** Gradients are what small interventions do, in double precision. */
+async function checkGradients({ host, folder, model, tokens, width }: Subject): Promise<string> {
+  const precise = `${model}-fp64`;
+  await host.load(precise, { folder, dataType: "DATA_TYPE_FP64" });
+  const [a, b] = [1, 2];
+  const direction = vector(width, 4);
+  const value = async (step: number) => {
+    const { data, shape } = (await host.run(precise, tokens, { logits: "last", dataType: "fp64", interventions: [add(HOOK, direction, step)] })).logits;
+    return tokens.reduce((sum, _, row) => sum + (data[row * shape[1]! + a] as number) - (data[row * shape[1]! + b] as number), 0);
+  };
+  const zero = [add(HOOK, new Float32Array(width))];
+  const run = await host.gradients(precise, tokens, logitDifference(a, b), [HOOK, { operand: 0 }], { interventions: zero });
+  const gradient = numbers(run.get(`grad/${HOOK}`));
+  const byOperand = new Float64Array(width);
+  for (let i = 0; i < gradient.length; i++) byOperand[i % width]! += gradient[i]!;
+  near(numbers(run.get("grad/interventions[0]")), byOperand, 1e-4);
+  const slope = byOperand.reduce((sum, x, i) => sum + x * direction[i]!, 0);
+  // Of a power of two every step is exact.
+  const step = 2 ** -10;
+  const measured = ((await value(step)) - (await value(-step))) / (2 * step);
+  assert.ok(Math.abs(slope - measured) <= 1e-4 * Math.max(1, Math.abs(measured)), `${slope} instead of ${measured}`);
+  near([run.summary.objectives.reduce((sum, x) => sum + x, 0)], [await value(0)], 1e-9);
+  await host.unload(precise);
+  return `slope ${slope.toFixed(6)}, measured ${measured.toFixed(6)}`;
+}
+
+/** Bad requests fail with a status that names the field. */
+async function checkErrors({ host, model, tokens, width }: Subject): Promise<string> {
+  const cases: [code: string, field: string | undefined, call: () => Promise<unknown>][] = [
+    ["INVALID_ARGUMENT", "captures[1]", () => host.run(model, tokens, { capture: [HOOK, "blocks.*.hook_nothing"] })],
+    ["INVALID_ARGUMENT", "input.tokens.rows[1].ids", () => host.run(model, [[1], [1, 1 << 20]])],
+    ["INVALID_ARGUMENT", "interventions[0].add.value", () => host.run(model, tokens, { steer: { [HOOK]: vector(width + 1, 5) } })],
+    ["INVALID_ARGUMENT", "prompt", () => host.generate(model, { tokens: { rows: [] } }).next()],
+    ["NOT_FOUND", undefined, () => host.run("models/nothing", tokens)],
+    ["RESOURCE_EXHAUSTED", undefined, () => host.run(model, tokens, { logits: "all", budget: { maxBytes: 8 } })],
+  ];
+  for (const [code, field, call] of cases) {
+    await assert.rejects(call, (error) => {
+      assert.ok(error instanceof LabError && error.reason !== "", `${error}`);
+      assert.equal(error.code, code, error.message);
+      assert.ok(field === undefined || [...error.fields.keys()].some((path) => path.startsWith(field)), `${[...error.fields.keys()]} instead of ${field}`);
+      return true;
+    });
+  }
+  return `${cases.length} requests`;
+}
+
+async function main(address: string, folders: readonly string[]): Promise<void> {
+  const host = new Host(address, { timeout: 300_000 });
+  for (const folder of folders) {
+    const expected = readSafetensors(join(folder, "expected.safetensors"));
+    const { shape, data } = expected.get("tokens")!;
+    const tokens = Array.from({ length: shape[0]! }, (_, row) => Array.from(data.subarray(row * shape[1]!, (row + 1) * shape[1]!), Number));
+    const model = `golden/${basename(folder)}`;
+    const { dModel: width } = await host.load(model, { folder });
+    const checks = {
+      golden: checkGolden, steering: checkSteering, encodings: checkEncodings, many: checkMany,
+      generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
+    };
+    for (const [name, check] of Object.entries(checks)) {
+      console.log(`${basename(folder)}: ${name}: ${await check({ host, folder, model, width, expected, tokens })}`);
+    }
+  }
+  host.close();
+}
+
+await main(process.argv[2]!, process.argv.slice(3));
