@@ -21,14 +21,17 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
     public IDisposable Admit(TransformerConfig config, RunPlan plan)
     {
-        long limit = plan.Order.MaxBytes > 0 ? Math.Min(plan.Order.MaxBytes, _options.MaxRequestBytes) : _options.MaxRequestBytes;
-        if (plan.TotalBytes > limit)
-        {
-            throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The run would send {plan.TotalBytes} bytes of tensors; its budget is {limit}.");
-        }
-
+        RequireBytes(plan.TotalBytes, plan.Order.MaxBytes);
         RequireSize(config, plan.Forward);
         return Hold(plan.TotalBytes);
+    }
+
+    /// <summary>Requires that a reply is within the service's limit, and its own budget unless that is 0.</summary>
+    /// <exception cref="ResourceExhaustedException">It is not.</exception>
+    public void RequireBytes(long bytes, long budget = 0)
+    {
+        long limit = budget > 0 ? Math.Min(budget, _options.MaxRequestBytes) : _options.MaxRequestBytes;
+        if (bytes > limit) throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The run would send {bytes} bytes of tensors; its budget is {limit}.");
     }
 
     /// <summary>Takes memory out of what all runs together may hold.</summary>
