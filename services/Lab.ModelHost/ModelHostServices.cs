@@ -1,6 +1,7 @@
 using Lab.Artifacts;
 using Lab.ModelHost.Generation;
 using Lab.ModelHost.Gradients;
+using Lab.ModelHost.OpenInference;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.ModelHost.Sources;
@@ -47,6 +48,7 @@ public static class ModelHostServices
     public static WebApplication MapModelHost(this WebApplication app)
     {
         app.MapGrpcService<ModelHostEndpoint>();
+        app.MapGrpcService<OpenInferenceEndpoint>();
         return app.MapLabDefaults();
     }
 
