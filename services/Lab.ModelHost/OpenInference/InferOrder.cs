@@ -25,7 +25,7 @@ internal sealed record InferOrder(RunOrder Run, InferBatch Batch, IReadOnlyList<
     /// <exception cref="InvalidRequestException">Something does not fit.</exception>
     public static InferOrder Of(ModelInferRequest request, ResidentModel model)
     {
-        string type = TypeOf(request);
+        string type = TypeOf(request, model);
         InferBatch batch = InferBatch.Of(request, model);
         InferOutput[] outputs = OutputsOf(request, model.Hooks);
         RunRequest run = new()
@@ -87,7 +87,7 @@ internal sealed record InferOrder(RunOrder Run, InferBatch Batch, IReadOnlyList<
         return contents;
     }
 
-    private static string TypeOf(ModelInferRequest request)
+    private static string TypeOf(ModelInferRequest request, ResidentModel model)
     {
         string type = InferType.Fp32;
         foreach ((string name, InferParameter value) in request.Parameters)
@@ -95,7 +95,8 @@ internal sealed record InferOrder(RunOrder Run, InferBatch Batch, IReadOnlyList<
             string field = $"parameters[\"{name}\"]";
             if (name != DataTypeParameter) throw new InvalidRequestException(field, "There is no such parameter.");
             type = value.StringParam;
-            if (!InferType.Outputs.ContainsKey(type)) throw new InvalidRequestException(field, $"It is one of {string.Join(", ", InferType.Outputs.Keys)}.");
+            if (!InferType.Outputs.TryGetValue(type, out TensorDataType known) || (known == TensorDataType.Float64 && model.Facts.Type != TensorDataType.Float64))
+                throw new InvalidRequestException(field, "It is FP32, FP16 or BF16; of FP64 models FP64 too.");
         }
 
         return type;

@@ -14,14 +14,14 @@ RESIDUAL_NORM = pb.STRENGTH_UNIT_RESIDUAL_NORM
 PREFILL, DECODE, BOTH = hooks.PHASE_PREFILL, hooks.PHASE_DECODE, hooks.PHASE_BOTH
 
 
-def at(*names, layers=None, rows=(), positions=(), ranges=(), tokens=(), texts=(), start=None, heads=(), channels=(), phase=BOTH, steps=None):
+def at(*names, layers=None, rows=(), positions=(), ranges=(), tokens=(), texts=(), start=None, heads=(), channels=(), phase=None, steps=None):
     """Which part of which activations.
 
     layers, steps: a number, or (first, last) with both included. positions: numbers, -1 being a row's last token; ranges: pairs of
     them. tokens: IDs; texts: substrings of the prompt. start: a position or a text, from which on tokens are meant.
     """
     selector = hooks.Selector(
-        hooks=names, rows=rows, positions=positions, position_ranges=map(_range, ranges), token_ids=tokens,
+        hook=names[0], hooks=names[1:], rows=rows, positions=positions, position_ranges=map(_range, ranges), token_ids=tokens,
         texts=[hooks.TextSpan(text=text) for text in texts], heads=heads, channels=channels, phase=phase)
     if layers is not None:
         selector.layers.CopyFrom(_range(layers))

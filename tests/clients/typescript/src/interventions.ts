@@ -26,7 +26,7 @@ export type Unit = "absolute" | "residualNorm";
 
 /** Which part of which activations: hooks, and the fields of the API's Selector. */
 export function at(hooks: string | readonly string[], part: Omit<Selector, "hook" | "hooks"> = {}): Selector {
-  return { ...part, hooks: typeof hooks === "string" ? [hooks] : [...hooks] };
+  return { ...part, ...(typeof hooks === "string" ? { hook: hooks } : { hooks: [...hooks] }) };
 }
 
 /** The selector of a place. */
