@@ -1,8 +1,8 @@
 """Checks a ModelHost from outside: see README.md beside this file.
 
-    check_model_host.py <address> <golden folder>...
+    check_model_host.py <address> <checks> <golden folder>...
 
-Each golden folder has a checkpoint and expected.safetensors, what a reference implementation computed with it.
+Checks are names with commas between them, or "all". Each golden folder has a checkpoint and expected.safetensors, what a reference implementation computed with it.
 """
 import sys
 from pathlib import Path
@@ -156,9 +156,9 @@ def check_errors(host, model, tokens, width):
     return f"{len(cases)} requests"
 
 
-def main(address, folders):
+def main(address, wanted, folders):
     with Host(address, timeout=300) as host:
-        for folder in map(Path, folders):
+        for folder in (Path(folder).resolve() for folder in folders):
             model, tokens = f"golden/{folder.name}", read_safetensors(folder / "expected.safetensors")["tokens"]
             width = host.load(model, folder=str(folder)).d_model
             checks = {
@@ -170,9 +170,9 @@ def main(address, folders):
                 "gradients": lambda: check_gradients(host, model, folder, tokens, width),
                 "errors": lambda: check_errors(host, model, tokens, width),
             }
-            for name, check in checks.items():
-                print(f"{folder.name}: {name}: {check()}", flush=True)
+            for name in checks if wanted == "all" else wanted.split(","):
+                print(f"{folder.name}: {name}: {checks[name]()}", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,12 +1,12 @@
 /**
  * Checks a ModelHost from outside: see README.md in the folder above.
  *
- *     node dist/check-model-host.js <address> <golden folder>...
+ *     node dist/check-model-host.js <address> <checks> <golden folder>...
  *
- * Each golden folder has a checkpoint and expected.safetensors, what a reference implementation computed with it.
+ * Checks are names with commas between them, or "all". Each golden folder has a checkpoint and expected.safetensors, what a reference implementation computed with it.
  */
 import { strict as assert } from "node:assert";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { LabError } from "./errors.js";
 import { add, at, logitDifference, setTo } from "./interventions.js";
 import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
@@ -207,23 +207,26 @@ async function checkErrors({ host, model, tokens, width }: Subject): Promise<str
   return `${cases.length} requests`;
 }
 
-async function main(address: string, folders: readonly string[]): Promise<void> {
+const CHECKS: Record<string, (subject: Subject) => Promise<string>> = {
+  golden: checkGolden, steering: checkSteering, encodings: checkEncodings, many: checkMany,
+  generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
+};
+
+async function main(address: string, wanted: string, folders: readonly string[]): Promise<void> {
   const host = new Host(address, { timeout: 300_000 });
-  for (const folder of folders) {
+  for (const folder of folders.map((path) => resolve(path))) {
     const expected = readSafetensors(join(folder, "expected.safetensors"));
     const { shape, data } = expected.get("tokens")!;
     const tokens = Array.from({ length: shape[0]! }, (_, row) => Array.from(data.subarray(row * shape[1]!, (row + 1) * shape[1]!), Number));
     const model = `golden/${basename(folder)}`;
     const { dModel: width } = await host.load(model, { folder });
-    const checks = {
-      golden: checkGolden, steering: checkSteering, encodings: checkEncodings, many: checkMany,
-      generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
-    };
-    for (const [name, check] of Object.entries(checks)) {
+    for (const name of wanted === "all" ? Object.keys(CHECKS) : wanted.split(",")) {
+      const check = CHECKS[name];
+      assert.ok(check, `there is no check '${name}'`);
       console.log(`${basename(folder)}: ${name}: ${await check({ host, folder, model, width, expected, tokens })}`);
     }
   }
   host.close();
 }
 
-await main(process.argv[2]!, process.argv.slice(3));
+await main(process.argv[2]!, process.argv[3]!, process.argv.slice(4));
