@@ -1,8 +1,11 @@
+using System.Text;
 using Lab.ModelHost.Residents;
 using Lab.Models.Interventions;
 using Lab.Models.Tokenizers;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
+using BosPolicy = Lab.Protos.ModelHost.V1.BosPolicy;
+using TextSpan = Lab.Models.Tokenizers.TextSpan;
 
 namespace Lab.ModelHost.Mapping;
 
@@ -12,11 +15,11 @@ internal static class InputMapping
     /// <summary>The batch that an input stands for, checked against the model.</summary>
     public static TokenBatch ToBatch(this Input? input, ResidentModel model, string field)
     {
-        Unsupported.Require(input?.Bos is null or Protos.ModelHost.V1.BosPolicy.Unspecified or Protos.ModelHost.V1.BosPolicy.Never, $"{field}.bos");
         switch (input?.InputCase)
         {
             case Input.InputOneofCase.Tokens:
-                return new TokenBatch(model.Config, [.. input.Tokens.Rows.Select((row, i) => Unpadded(row, $"{field}.tokens.rows[{i}]"))], $"{field}.tokens.rows");
+                string rows = $"{field}.tokens.rows";
+                return ToBatch([.. input.Tokens.Rows.Select((row, i) => model.ToPrompt(Unpadded(row, $"{rows}[{i}]"), input.Bos, $"{field}.bos"))], rows);
             case Input.InputOneofCase.Texts:
                 string texts = $"{field}.texts.texts";
                 for (int i = 0; i < input.Texts.Texts_.Count; i++)
@@ -24,17 +27,32 @@ internal static class InputMapping
                     if (input.Texts.Texts_[i].Length == 0) throw new InvalidRequestException($"{texts}[{i}]", "The text is empty.");
                 }
 
-                return new TokenBatch(model.Config, [.. input.Texts.Texts_.Select(text => model.TokenizerOf().Encode(text, new EncodeOptions { Bos = Lab.Models.Tokenizers.BosPolicy.Never }).Ids)], texts);
+                BosPolicy bos = input.Bos == BosPolicy.Unspecified ? BosPolicy.Tokenizer : input.Bos;
+                return ToBatch([.. input.Texts.Texts_.Select((text, i) => model.ToPrompt(text, bos, $"{texts}[{i}]", $"{field}.bos"))], texts);
+            case Input.InputOneofCase.Chats:
+                return ToBatch(model.ToPrompts(input.Chats, input.Bos, $"{field}.chats", $"{field}.bos"), $"{field}.chats.chats");
             default:
-                throw new InvalidRequestException(field, "Tokens or texts are required.");
+                throw new InvalidRequestException(field, "Tokens, texts or chats are required.");
         }
+
+        TokenBatch ToBatch(IReadOnlyList<PromptRow> prompts, string path) => new(model.Config, [.. prompts.Select(prompt => prompt.Ids)], path) { Texts = [.. prompts.Select(prompt => prompt.Text)] };
     }
 
     /// <summary>The rows as they run.</summary>
-    public static IEnumerable<TokenizedRow> ToRows(this TokenBatch batch) => batch.Rows.Select(ids => new TokenizedRow { Ids = { ids } });
+    public static IEnumerable<TokenizedRow> ToRows(this TokenBatch batch) => batch.Rows.Select((ids, i) =>
+    {
+        TokenizedRow row = new() { Ids = { ids } };
+        if (batch.Texts?[i] is not { } text) return row;
+        TextSpan[] spans = text.CodePointSpans();
+        row.CharStarts.Add(spans.Select(span => span.Start));
+        row.CharEnds.Add(spans.Select(span => span.End));
+        row.BosAdded = text.Bos == BosState.Added;
+        row.Text = text.IsRendered ? text.Text : "";
+        return row;
+    });
 
-    /// <summary>A token as text; the replacement character for a part of a character, and for a token that the tokenizer does not know.</summary>
-    public static string TextOf(this ResidentModel model, int token) => token < model.Tokenizer?.VocabSize ? model.Tokenizer.Decode([token]) : "\uFFFD";
+    /// <summary>A token as text, a leading space kept; the replacement character for a part of a character, and for a token that the tokenizer does not know.</summary>
+    public static string TextOf(this ResidentModel model, int token) => token < model.Tokenizer?.VocabSize ? Encoding.UTF8.GetString(model.Tokenizer.TokenBytes(token)) : "\uFFFD";
 
     /// <summary>The tokenizer of a model.</summary>
     /// <exception cref="FailedPreconditionException">It has none.</exception>
@@ -61,7 +79,7 @@ internal static class InputMapping
     }
 
     /// <summary>Tokens as text.</summary>
-    public static string ToText(this ResidentModel model, IReadOnlyList<int> ids, string field)
+    public static string ToText(this ResidentModel model, IReadOnlyList<int> ids, bool skipSpecial, string field)
     {
         ITokenizer tokenizer = model.TokenizerOf();
         for (int i = 0; i < ids.Count; i++)
@@ -72,6 +90,6 @@ internal static class InputMapping
             }
         }
 
-        return tokenizer.Decode([.. ids]);
+        return tokenizer.Decode([.. ids], skipSpecial);
     }
 }

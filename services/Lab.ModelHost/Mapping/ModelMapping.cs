@@ -1,6 +1,7 @@
 using Lab.ModelHost.Residents;
 using Lab.Models;
 using Lab.Models.Tokenizers;
+using Lab.Models.Tokenizers.Chat;
 using Lab.Protos.ModelHost.V1;
 using Lab.Protos.Tensor.V1;
 using Lab.ServiceDefaults.Errors;
@@ -62,6 +63,7 @@ internal static class ModelMapping
         Family = NameOf(model.Config.Family),
         DataType = model.Facts.Type.ToProto(),
         Tokenizer = model.Tokenizer?.ToMessage(),
+        ChatTemplate = (model.Tokenizer is { } tokenizer ? ChatPrompt.Find(tokenizer) : null).ToProto(),
         State = ModelState.Resident,
         LastUsedUnixMs = model.LastUsed?.ToUnixTimeMilliseconds() ?? 0,
         Pinned = model.IsPinned,
@@ -76,7 +78,7 @@ internal static class ModelMapping
         {
             VocabSize = tokenizer.VocabSize,
             EosIds = { special.Stops },
-            AddsBos = tokenizer.Encode("", EncodeOptions.Default).Bos == BosState.Added,
+            AddsBos = tokenizer.AddsBos(),
             SpecialTokens = { special.ByText.OrderBy(token => token.Value).Select(token => new SpecialToken { Id = token.Value, Text = token.Key }) },
         };
         if (special.Bos is { } bos) message.BosId = bos;

@@ -14,6 +14,17 @@ namespace Lab.Models.Tokenizers;
 /// <param name="EosAdded">Whether the tokenizer's post-processor put EOS at the end.</param>
 public sealed record TokenizedText(string Text, int[] Ids, TextSpan[] Spans, BosState Bos, bool EosAdded)
 {
+    /// <summary>Whether the text was made by a chat template, markers included, and not sent as it is.</summary>
+    public bool IsRendered { get; init; }
+
+    /// <summary>The spans counted in code points, as Python indexes strings.</summary>
+    public TextSpan[] CodePointSpans()
+    {
+        int[] before = new int[Text.Length + 1];
+        for (int i = 0; i < Text.Length; i++) before[i + 1] = before[i] + (i > 0 && char.IsSurrogatePair(Text[i - 1], Text[i]) ? 0 : 1);
+        return [.. Spans.Select(span => new TextSpan(before[span.Start], before[span.End]))];
+    }
+
     /// <summary>The index of the first token that covers a position of the text; null where none does.</summary>
     /// <param name="offset">A UTF-16 index into the text.</param>
     public int? TokenAt(int offset) => TokenPositions.At(Spans, offset);

@@ -132,7 +132,7 @@ public sealed class ChatPrompt
         }
 
         EncodeRun();
-        return new ChatPrompt(template, new TokenizedText(text.ToString(), [.. ids], [.. spans], bos is null ? BosState.Absent : BosState.Added, EosAdded: false), contents);
+        return new ChatPrompt(template, new TokenizedText(text.ToString(), [.. ids], [.. spans], bos is null ? BosState.Absent : BosState.Added, EosAdded: false) { IsRendered = true }, contents);
 
         void EncodeRun()
         {

@@ -39,7 +39,10 @@ public sealed class FamilyTests
 
         foreach (FamilyCase expected in FamilyCase.Read(family))
         {
-            TextSpan[] spans = [.. tokenizer.Encode(expected.Text, _parsing).Spans.Select(span => span.ToCodePoints(expected.Text))];
+            TokenizedText encoded = tokenizer.Encode(expected.Text, _parsing);
+            TextSpan[] spans = encoded.CodePointSpans();
+            spans.ShouldBe(encoded.Spans.Select(span => span.ToCodePoints(expected.Text)), expected.Text);
+            spans.Select(span => TextSpan.FromCodePoints(expected.Text, span.Start, span.End)).ShouldBe(encoded.Spans, expected.Text);
             for (int i = 0; i < spans.Length; i++)
             {
                 var theirs = new TextSpan(expected.Spans[2 * i], expected.Spans[(2 * i) + 1]);
