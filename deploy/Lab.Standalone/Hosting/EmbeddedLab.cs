@@ -90,6 +90,7 @@ internal sealed class EmbeddedLab : IAsyncDisposable
         WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         add(builder);
         builder.Configuration.AddInMemoryCollection(Configuration(name, options));
+        AllowFolders(builder.Configuration, options);
         // Ctrl-C is for the command, which stops the parts in its own order.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         if (_log is not null) builder.Logging.ClearProviders().AddProvider(_log.For(name));
@@ -100,6 +101,15 @@ internal sealed class EmbeddedLab : IAsyncDisposable
         map(app);
         await app.StartAsync(cancellationToken);
         _addresses[name] = app.Urls.First();
+    }
+
+    /// <summary>Whoever reaches a lab of this machine only may read its folders anyway, and load models from them, unless the settings say which.</summary>
+    private static void AllowFolders(ConfigurationManager configuration, EmbeddedLabOptions options)
+    {
+        const string key = $"{ModelHostOptions.Section}:{nameof(ModelHostOptions.ModelFolders)}";
+        bool isForThisMachine = Uri.TryCreate(options.GatewayUrl, UriKind.Absolute, out Uri? url) && url.IsLoopback;
+        if (isForThisMachine && !configuration.GetSection(key).Exists())
+            configuration.AddInMemoryCollection([new($"{key}:0", Path.GetPathRoot(options.DataFolder))]);
     }
 
     private Dictionary<string, string?> Configuration(string part, EmbeddedLabOptions options)
