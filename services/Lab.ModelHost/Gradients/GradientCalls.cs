@@ -21,10 +21,10 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
         RunRequest run = request.ToRun();
         RunPlan forward = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model));
         GradientPlan gradients = GradientPlan.Resolve(
-            model.Hooks, model.Config, model.Facts.ParameterShapes, forward.Forward, request.Objective.ToCore(), request.Targets.ToCore());
+            model.Hooks, model.Config, model.Facts.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape), forward.Forward, request.Objective.ToCore(), request.Targets.ToCore());
         RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape))]);
         Encoding encoding = run.CaptureEncoding(plan);
-        RequireMemory(GradientCost.Bytes(model.Config, gradients, model.Facts.ElementSize));
+        RequireMemory(GradientCost.Bytes(model.Config, gradients, model.Facts.Type.Size()));
         using IDisposable memory = limits.Admit(model.Config, plan);
 
         await using ExclusivePass<GradientResult> pass = new(

@@ -9,12 +9,6 @@ namespace Lab.ModelHost.Residents;
 internal sealed record ModelFacts(
     TransformerConfig Config, TensorDataType Type, long ParameterCount, long NonzeroParameterCount, long SizeBytes, string Device, IReadOnlyList<ParameterFacts> Parameters)
 {
-    /// <summary>The shape of each parameter.</summary>
-    public required IReadOnlyDictionary<string, long[]> ParameterShapes { get; init; }
-
-    /// <summary>Bytes of an element of the model.</summary>
-    public int ElementSize => (int)(SizeBytes / ParameterCount);
-
     /// <summary>Measures a model, on its worker's thread.</summary>
     public static ModelFacts Of(Transformer model)
     {
@@ -30,10 +24,7 @@ internal sealed record ModelFacts(
             model.Device.ToString(),
             [.. parameters
                 .Select(parameter => new ParameterFacts(parameter.Name, parameter.Value.shape, LayerOf(parameter.Name), inOut.Contains(parameter.Name)))
-                .OrderBy(parameter => parameter.Name, StringComparer.Ordinal)])
-        {
-            ParameterShapes = parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Value.shape),
-        };
+                .OrderBy(parameter => parameter.Name, StringComparer.Ordinal)]);
     }
 
     private static IEnumerable<LinearWeights?> LinearMaps(BlockWeights block) =>

@@ -32,11 +32,13 @@ public static class GradientPass
         using InterventionTap interventions = new(forward.Interventions, forward.Batch.Lengths, (index, name) => operands.GetValueOrDefault((index, name)), hasTwin);
         HashSet<int> wanted = [.. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook.Index)];
         using GradientTap tap = new(interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, hasTwin, new CaptureTap(forward.Captures, type, send, hasTwin), ct);
+        WeightEdits? edits = forward.Edits.Count == 0 ? null : new WeightEdits(forward.Edits, forward.Batch.Count, hasTwin);
         using var grad = enable_grad();
         ForwardInput input = new((hasTwin ? forward.Batch.Twice() : forward.Batch).ToTensor(model.Device))
         {
             Logits = new LogitSelection(hasTwin ? [.. plan.Objective.Tokens.Select(token => ((long)forward.Batch.Count * forward.Batch.Length) + token)] : plan.Objective.Tokens),
             StopAtLayer = LayersOf(plan, model.Hooks),
+            Edits = edits,
         };
         Tensor? logits = model.Forward(input, tap);
         Tensor values = tap.Values ?? (logits is null ? zeros(forward.Batch.Count, device: model.Device) : plan.Objective.Values(Wide(logits), clean));
@@ -61,7 +63,7 @@ public static class GradientPass
             send(copy);
         }
 
-        return new GradientResult(objectives, zero, interventions.FireCounts);
+        return new GradientResult(objectives, zero, interventions.FireCounts, edits?.FireCounts ?? []);
     }
 
     /// <summary>The logits of the same tokens without interventions: a constant.</summary>
@@ -87,6 +89,7 @@ public static class GradientPass
     private static int? LayersOf(GradientPlan plan, HookCatalog hooks)
     {
         if (plan.Objective.Tokens.Count > 0) return null;
+        if (plan.Forward.Edits.Count > 0) return null;
         bool isBeyond = plan.Hooks.Any(hook => hook.Index > hooks.Blocks[^1].ResidPost.Index);
         return isBeyond ? hooks.Blocks.Count : plan.Hooks.Max(hook => hook.Layer) + 1;
     }

@@ -53,7 +53,7 @@ public sealed record GradientPlan
     public static GradientPlan Resolve(
         HookCatalog hooks,
         TransformerConfig config,
-        IReadOnlyDictionary<string, long[]> parameters,
+        IReadOnlyDictionary<string, IReadOnlyList<long>> parameters,
         ForwardPlan forward,
         GradientObjective objective,
         IReadOnlyList<GradientTarget> targets)

@@ -7,4 +7,5 @@ namespace Lab.Models.Gradients;
 /// the objective reads.
 /// </param>
 /// <param name="FireCounts">For each intervention, how many hook visits it changed.</param>
-public sealed record GradientResult(IReadOnlyList<double> Objectives, IReadOnlyList<int> ZeroGradients, IReadOnlyList<int> FireCounts);
+/// <param name="EditFireCounts">For each weight edit, to how many tokens it applied.</param>
+public sealed record GradientResult(IReadOnlyList<double> Objectives, IReadOnlyList<int> ZeroGradients, IReadOnlyList<int> FireCounts, IReadOnlyList<int> EditFireCounts);

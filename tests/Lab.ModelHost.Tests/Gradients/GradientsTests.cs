@@ -32,7 +32,7 @@ public sealed class GradientsTests(HostedLab lab) : IClassFixture<HostedLab>
         GradientPlan plan = GradientPlan.Resolve(
             model.Hooks,
             model.Config,
-            model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value.shape),
+            model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => (IReadOnlyList<long>)parameter.Value.shape),
             ForwardPlan.Resolve(model.Hooks, new TokenBatch(model.Config, _rows), [new ActivationSelector("blocks.1.hook_mlp_out")], []),
             new GradientObjective.CrossEntropy([], Models.Gradients.Reduction.Mean),
             [

@@ -1,4 +1,5 @@
 using Lab.Models.Gradients;
+using Lab.Models.Interventions;
 using Lab.Tensors;
 using static TorchSharp.torch;
 
@@ -75,14 +76,37 @@ public sealed class FiniteDifferenceTests
         }
     }
 
+    [Theory]
+    [InlineData("gpt2", "transformer.h.0.mlp.c_proj.weight", "transformer.h.1.ln_1.weight")]
+    [InlineData("llama", "model.layers.0.mlp.down_proj.weight", "model.layers.1.input_layernorm.weight")]
+    public void Run_UnderWeightEdits_GivesTheSlopesOfTheLoss(string family, string matrix, string vector)
+    {
+        using Transformer model = FamilyConfigs.New(family);
+        WeightEdit low = new(matrix)
+        {
+            LowRank = new LowRankDelta(HostTensor.FromFloats("", [.. Enumerable.Range(0, 12).Select(i => MathF.Sin(i))], 12, 1), HostTensor.FromFloats("", [.. Enumerable.Range(0, 10).Select(i => MathF.Cos(i))], 1, 10)),
+            Tokens = new ActivationSelector("") { Positions = [1] },
+        };
+        WeightEdit gain = new(vector) { Bias = HostTensor.FromFloats("", [.. Enumerable.Repeat(0.3f, 12)], 12) };
+        ForwardPlan forward = ForwardPlan.Resolve(model.Hooks, new TokenBatch(model.Config, _rows), [], [], edits: [low, gain], parameters: model.Parameters);
+        GradientPlan plan = GradientPlan.Resolve(
+            model.Hooks, model.Config, GradientTesting.Shapes(model), forward, GradientTesting.NextTokens, [GradientTesting.At("hook_embed"), GradientTesting.At("blocks.0.mlp.hook_post")]);
+
+        Gradient gradient = GradientTesting.Run(model, plan);
+
+        gradient.Result.EditFireCounts.ShouldBe([2, 8]);
+        ShouldBeSlope(model, "hook_embed", gradient.Tensors[0], forward);
+        ShouldBeSlope(model, "blocks.0.mlp.hook_post", gradient.Tensors[1], forward);
+    }
+
     /// <summary>Heads' own inputs, and all other hooks: the norm that heads share is not on the path of the former.</summary>
     private static IEnumerable<string[]> Groups(Transformer model) =>
         model.Hooks.All.Select(hook => hook.Name).GroupBy(name => name.EndsWith("_input", StringComparison.Ordinal) || name.EndsWith("attn_in", StringComparison.Ordinal)).Select(group => group.ToArray());
 
-    private static void ShouldBeSlope(Transformer model, string hook, HostTensor gradient)
+    private static void ShouldBeSlope(Transformer model, string hook, HostTensor gradient, ForwardPlan? plan = null)
     {
         using PerturbingTap up = new(hook, Step, _lengths), down = new(hook, -Step, _lengths);
-        double slope = (Loss(model, up) - Loss(model, down)) / (2 * Step);
+        double slope = (Loss(model, up, plan) - Loss(model, down, plan)) / (2 * Step);
         using var scope = NewDisposeScope();
         (gradient.ToTorch() * up.Direction!).sum().item<double>().ShouldBe(slope, Tolerance(slope), hook);
         slope.ShouldNotBe(0, hook);
@@ -91,12 +115,12 @@ public sealed class FiniteDifferenceTests
     private static double Tolerance(double slope) => 1e-6 * Math.Max(1, Math.Abs(slope));
 
     /// <summary>Mean next-token cross-entropy, summed over rows, written out anew.</summary>
-    private static double Loss(Transformer model, IActivationTap? tap = null)
+    private static double Loss(Transformer model, IActivationTap? tap = null, ForwardPlan? plan = null)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Tensor ids = tensor(new long[] { 3, 1, 4, 1, 5, 9, 2, 6, 0, 0 }, 2, 5);
-        Tensor logits = model.Forward(ids, tap);
+        Tensor logits = model.Forward(new ForwardInput(ids) { Edits = plan is null ? null : new WeightEdits(plan.Edits, 2) }, tap)!;
         double sum = 0;
         for (int row = 0; row < 2; row++)
         {

@@ -20,10 +20,13 @@ internal static class GradientTesting
         GradientPlan.Resolve(
             model.Hooks,
             model.Config,
-            model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => parameter.Value.shape),
+            Shapes(model),
             ForwardPlan.Resolve(model.Hooks, new TokenBatch(model.Config, rows), captures, interventions),
             objective,
             targets);
+
+    public static IReadOnlyDictionary<string, IReadOnlyList<long>> Shapes(Transformer model) =>
+        model.Weights.All.ToDictionary(parameter => parameter.Name, parameter => (IReadOnlyList<long>)parameter.Value.shape);
 
     public static Gradient Run(Transformer model, int[][] rows, GradientObjective objective, GradientTarget[] targets, params Intervention[] interventions) =>
         Run(model, Plan(model, rows, objective, targets, interventions));
