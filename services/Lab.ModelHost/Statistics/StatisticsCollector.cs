@@ -86,11 +86,12 @@ internal sealed class StatisticsCollector(RunLimits limits, IOptions<ModelHostOp
         try
         {
             using var noGrad = no_grad();
-            InterventionTap interventions = new(plan.Forward.Interventions, plan.Forward.Batch.Lengths);
-            StatisticsTap tap = new(plan.Selections, statistics, plan.Forward.Batch, order.Filter, plan.Rows, end.Token);
-            ForwardInput input = new(plan.Forward.Batch.ToTensor(model.Transformer.Device))
+            bool hasTwin = plan.Forward.NeedsTwin;
+            using InterventionTap interventions = new(plan.Forward.Interventions, plan.Forward.Batch.Lengths, hasTwin: hasTwin);
+            StatisticsTap tap = new(plan.Selections, statistics, plan.Forward.Batch, order.Filter, plan.Rows, hasTwin, end.Token);
+            Tensor ids = plan.Forward.Batch.ToTensor(model.Transformer.Device);
+            ForwardInput input = new(hasTwin ? cat([ids, ids], 0) : ids)
             {
-                Lengths = plan.Forward.Batch.Lengths,
                 Logits = LogitSelection.None,
                 StopAtLayer = plan.StopAtLayer(model.Hooks),
             };

@@ -16,6 +16,7 @@ public sealed class StatisticsTap : IActivationTap
     private readonly TokenFilter _filter;
     private readonly IReadOnlyList<RowOrigin> _rows;
     private readonly CancellationToken _ct;
+    private readonly bool _hasTwin;
     private readonly Dictionary<TokenSelection, (long[] Indices, TokenOrigin[] Origins)> _tokens = [];
 
     /// <summary>A tap for one pass.</summary>
@@ -24,6 +25,7 @@ public sealed class StatisticsTap : IActivationTap
     /// <param name="batch">The tokens.</param>
     /// <param name="filter">Which tokens are left out; by default none.</param>
     /// <param name="rows">Where the batch's rows come from; by default each is a document of its own, numbered from 0.</param>
+    /// <param name="hasTwin">Whether the pass has the rows twice, [clean rows; changed rows]: then the second half counts.</param>
     /// <param name="ct">Checked at every one of the hooks.</param>
     public StatisticsTap(
         IReadOnlyList<ResolvedSelection> selections,
@@ -31,10 +33,11 @@ public sealed class StatisticsTap : IActivationTap
         TokenBatch batch,
         TokenFilter? filter = null,
         IReadOnlyList<RowOrigin>? rows = null,
+        bool hasTwin = false,
         CancellationToken ct = default)
     {
         _byHook = selections.ToLookup(selection => selection.Hook.Index);
-        (_statistics, _batch, _filter, _ct) = (statistics, batch, filter ?? new TokenFilter(), ct);
+        (_statistics, _batch, _filter, _ct, _hasTwin) = (statistics, batch, filter ?? new TokenFilter(), ct, hasTwin);
         _rows = rows ?? [.. Enumerable.Range(0, batch.Count).Select(row => new RowOrigin(row, 0))];
     }
 
@@ -72,6 +75,8 @@ public sealed class StatisticsTap : IActivationTap
     public Tensor At(HookPoint hook, Tensor x)
     {
         using var noGrad = no_grad();
+        using var outer = NewDisposeScope();
+        Tensor own = _hasTwin ? x.narrow(0, x.shape[0] / 2, x.shape[0] / 2) : x;
         ActivationStatistics statistics = _statistics[hook.Name];
         int step = Math.Max(1, MaxElements / statistics.Channels);
         foreach (ResolvedSelection selection in _byHook[hook.Index])
@@ -85,8 +90,8 @@ public sealed class StatisticsTap : IActivationTap
 
                 // Where nothing is left out, the values are read where they lie.
                 Tensor tokens = selection.Tokens.IsWhole && indices.Length == (long)_batch.Count * _batch.Length
-                    ? selection.Narrow(selection.TokenMajor(x).narrow(0, from, to - from))
-                    : selection.At(x, indices[from..to]);
+                    ? selection.Narrow(selection.TokenMajor(own).narrow(0, from, to - from))
+                    : selection.At(own, indices[from..to]);
                 Tensor host = tokens.detach().to(ScalarType.Float32).cpu().contiguous();
                 statistics.Add(MemoryMarshal.Cast<byte, float>(host.bytes), origins.AsSpan(from, to - from));
             }

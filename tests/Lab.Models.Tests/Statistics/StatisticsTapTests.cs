@@ -85,6 +85,23 @@ public sealed class StatisticsTapTests
     }
 
     [Fact]
+    public void Pass_WithTwin_CountsTheChangedHalf()
+    {
+        using SmallModel model = new();
+        ActivationSelector selector = new("blocks.1.hook_mlp_out") { Positions = [0, 2] };
+        ForwardPlan plan = model.Plan(_rows, [selector]);
+        IReadOnlyDictionary<string, ActivationStatistics> statistics = StatisticsTap.Create(plan.Captures, StatisticsData.AllOptions);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        StatisticsTap tap = new(plan.Captures, statistics, plan.Batch, ct: TestContext.Current.CancellationToken, hasTwin: true);
+        Tensor ids = plan.Batch.ToTensor(model.Transformer.Device);
+        model.Transformer.Forward(cat([zeros_like(ids), ids], 0), tap);
+        ActivationStatistics alone = Collect(model, selector)[selector.Hook];
+        statistics[selector.Hook].Count.ShouldBe(6);
+        for (int c = 0; c < alone.Channels; c++) statistics[selector.Hook].Mean()[c].ShouldBe(alone.Mean()[c], 1e-5);
+    }
+
+    [Fact]
     public void Pass_ManyTimes_LeavesNoTensors()
     {
         using SmallModel model = new();
@@ -118,7 +135,7 @@ public sealed class StatisticsTapTests
         IReadOnlyDictionary<string, ActivationStatistics> statistics = StatisticsTap.Create(plan.Captures, StatisticsData.AllOptions);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        StatisticsTap tap = new(plan.Captures, statistics, plan.Batch, filter, origins, isCancelled ? new CancellationToken(canceled: true) : TestContext.Current.CancellationToken);
+        StatisticsTap tap = new(plan.Captures, statistics, plan.Batch, filter, origins, ct: isCancelled ? new CancellationToken(canceled: true) : TestContext.Current.CancellationToken);
         model.Transformer.Forward(plan.Batch.ToTensor(model.Transformer.Device), tap);
         return statistics;
     }
