@@ -1,95 +1,74 @@
-using System.Security.Cryptography;
-using Google.Protobuf;
 using Lab.ModelHost.Sources;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
+using Case = Lab.Protos.ModelHost.V1.Intervention.OperationOneofCase;
 using Proto = Lab.Protos.ModelHost.V1;
 
 namespace Lab.ModelHost.Mapping;
 
-/// <summary>Selectors and interventions of requests.</summary>
+/// <summary>Interventions and weight edits of requests. Stored tensors are inline already: see <see cref="TensorSources"/>.</summary>
 internal static class InterventionMapping
 {
-    /// <summary>The most selectors or interventions of one request.</summary>
-    private const int MaxCount = 4096;
-
-    /// <summary>Selectors of captures.</summary>
-    public static IReadOnlyList<ActivationSelector> ToCore(this IReadOnlyCollection<Proto.Selector> selectors, string field)
-    {
-        RequireCount(selectors.Count, field);
-        return [.. selectors.Select((selector, i) => ToCore(selector, $"{field}[{i}]"))];
-    }
-
     /// <summary>Interventions; each has a selector and an operation.</summary>
     public static IReadOnlyList<Intervention> ToCore(this IReadOnlyCollection<Proto.Intervention> interventions, string field)
     {
-        RequireCount(interventions.Count, field);
+        SelectorMapping.RequireCount(interventions.Count, field);
         return [.. interventions.Select((intervention, i) => ToCore(intervention, $"{field}[{i}]"))];
     }
 
-    /// <summary>The SHA-256 of a message's deterministic serialization, in hexadecimal.</summary>
-    public static string Hash(this IMessage message)
+    /// <summary>Weight edits.</summary>
+    public static IReadOnlyList<WeightEdit> ToCore(this IReadOnlyCollection<Proto.WeightEdit> edits, string field)
     {
-        byte[] bytes = new byte[message.CalculateSize()];
-        CodedOutputStream output = new(bytes) { Deterministic = true };
-        message.WriteTo(output);
-        output.Flush();
-        return Convert.ToHexStringLower(SHA256.HashData(bytes));
-    }
-
-    /// <summary>One selector.</summary>
-    public static ActivationSelector ToCore(this Proto.Selector selector, string field)
-    {
-        Unsupported.Require(selector.Hooks.Count == 0, $"{field}.hooks");
-        Unsupported.Require(selector.Layers is null, $"{field}.layers");
-        Unsupported.Require(selector.PositionRanges.Count == 0, $"{field}.position_ranges");
-        Unsupported.Require(selector.TokenIds.Count == 0, $"{field}.token_ids");
-        Unsupported.Require(selector.Texts.Count == 0, $"{field}.texts");
-        Unsupported.Require(selector.From is null, $"{field}.from");
-        Unsupported.Require(selector.Steps is null, $"{field}.steps");
-        Unsupported.Require(selector.Phase is Proto.Phase.Unspecified or Proto.Phase.Both, $"{field}.phase");
-        return new ActivationSelector(selector.Hook)
-        {
-            Rows = [.. selector.Rows],
-            Positions = [.. selector.Positions],
-            Heads = [.. selector.Heads],
-            Channels = [.. selector.Channels],
-        };
+        SelectorMapping.RequireCount(edits.Count, field);
+        return [.. edits.Select((edit, i) => ToCore(edit, $"{field}[{i}]"))];
     }
 
     private static Intervention ToCore(Proto.Intervention intervention, string field)
     {
         if (intervention.Selector is null) throw new InvalidRequestException($"{field}.selector", "A selector is required.");
-        Unsupported.Require(intervention.OperationCase is Proto.Intervention.OperationOneofCase.None or <= Proto.Intervention.OperationOneofCase.Patch, field);
         InterventionOperation operation = intervention.OperationCase switch
         {
-            Proto.Intervention.OperationOneofCase.Set => new InterventionOperation.Set(Value(intervention.Set.Value, $"{field}.set.value")),
-            Proto.Intervention.OperationOneofCase.Add => ToAdd(intervention.Add, field),
-            Proto.Intervention.OperationOneofCase.Scale => new InterventionOperation.Scale(intervention.Scale.Factor),
-            Proto.Intervention.OperationOneofCase.Zero => new InterventionOperation.Zero(),
-            Proto.Intervention.OperationOneofCase.Mean => new InterventionOperation.Mean(
-                intervention.Mean.Value is null ? null : Value(intervention.Mean.Value, $"{field}.mean.value")),
-            Proto.Intervention.OperationOneofCase.Patch => new InterventionOperation.Patch(intervention.Patch.SourceRow),
+            Case.Set => new InterventionOperation.Set(Value(intervention.Set.Value, $"{field}.set.value")),
+            Case.Add => new InterventionOperation.Add(
+                Value(intervention.Add.Value, $"{field}.add.value"),
+                intervention.Add.HasCoefficient ? intervention.Add.Coefficient : 1,
+                ToCore(intervention.Add.Unit, $"{field}.add.unit")),
+            Case.Scale => new InterventionOperation.Scale(intervention.Scale.Factor),
+            Case.Zero => new InterventionOperation.Zero(),
+            Case.Mean => new InterventionOperation.Mean(intervention.Mean.Value is null ? null : Value(intervention.Mean.Value, $"{field}.mean.value")),
+            Case.Patch => new InterventionOperation.Patch(intervention.Patch.SourceRow),
+            Case.Clamp => new InterventionOperation.Clamp(
+                intervention.Clamp.HasMin ? intervention.Clamp.Min : null, intervention.Clamp.HasMax ? intervention.Clamp.Max : null),
+            Case.Noise => new InterventionOperation.Noise(intervention.Noise.Std, intervention.Noise.Seed, ToCore(intervention.Noise.Unit, $"{field}.noise.unit")),
+            Case.ProjectOut => new InterventionOperation.ProjectOut(Value(intervention.ProjectOut.Directions, $"{field}.project_out.directions")),
+            Case.ProjectOnto => new InterventionOperation.ProjectOnto(Value(intervention.ProjectOnto.Directions, $"{field}.project_onto.directions")),
+            Case.SwapSubspace => new InterventionOperation.SwapSubspace(
+                Value(intervention.SwapSubspace.Directions, $"{field}.swap_subspace.directions"), intervention.SwapSubspace.SourceRow),
+            Case.Freeze => new InterventionOperation.Freeze(),
+            Case.Skip => new InterventionOperation.Skip(),
             _ => throw new InvalidRequestException(field, "An operation is required, such as set or add."),
         };
-        return new Intervention(ToCore(intervention.Selector, $"{field}.selector"), operation, intervention.AllowUnfired);
+        return new Intervention(intervention.Selector.ToCore($"{field}.selector"), operation, intervention.AllowUnfired);
     }
 
-    private static InterventionOperation.Add ToAdd(Proto.AddOperation add, string field)
+    private static WeightEdit ToCore(Proto.WeightEdit edit, string field) => new(edit.Parameter)
     {
-        Unsupported.Require(add.Unit is Proto.StrengthUnit.Unspecified or Proto.StrengthUnit.Absolute, $"{field}.add.unit");
-        return new InterventionOperation.Add(Value(add.Value, $"{field}.add.value"), add.HasCoefficient ? add.Coefficient : 1);
-    }
+        LowRank = edit.LowRank is null ? null : new LowRankDelta(Value(edit.LowRank.B, $"{field}.low_rank.b"), Value(edit.LowRank.A, $"{field}.low_rank.a")),
+        Bias = edit.Bias is null ? null : Value(edit.Bias, $"{field}.bias"),
+        Coefficient = edit.HasCoefficient ? edit.Coefficient : 1,
+        Tokens = edit.Tokens?.ToCore($"{field}.tokens"),
+        AllowUnfired = edit.AllowUnfired,
+    };
 
-    private static HostTensor Value(Proto.TensorSource? value, string field)
+    private static StrengthUnit ToCore(Proto.StrengthUnit unit, string field) => unit switch
     {
-        Unsupported.Require(value?.Stored is null, $"{field}.stored");
-        return value?.Inline is { } inline ? inline.ToHost($"{field}.inline", TensorSources.MaxStoredBytes) : throw new InvalidRequestException(field, "A value is required.");
-    }
+        Proto.StrengthUnit.Unspecified or Proto.StrengthUnit.Absolute => StrengthUnit.Absolute,
+        Proto.StrengthUnit.ResidualNorm => StrengthUnit.ResidualNorm,
+        _ => throw new InvalidRequestException(field, $"{(int)unit} is no unit."),
+    };
 
-    private static void RequireCount(int count, string field)
-    {
-        if (count > MaxCount) throw new InvalidRequestException(field, $"There are {count}; the most is {MaxCount}.");
-    }
+    private static HostTensor Value(Proto.TensorSource? value, string field) => value?.Inline is { } inline
+        ? inline.ToHost($"{field}.inline", TensorSources.MaxStoredBytes)
+        : throw new InvalidRequestException(field, "A value is required.");
 }

@@ -2,9 +2,9 @@ namespace Lab.Models.Interventions;
 
 /// <summary>
 /// Says which part of which activations. An empty list of rows, heads or channels means all of them. <see cref="Positions"/>,
-/// <see cref="PositionRanges"/>, <see cref="TokenIds"/> and <see cref="TextPositions"/> add up, and mean all positions if all four
-/// are empty; <see cref="From"/>, <see cref="FromByRow"/>, <see cref="Phase"/> and <see cref="Steps"/> then narrow what they gave. Every index is
-/// checked against the batch and the hook before anything runs.
+/// <see cref="PositionRanges"/>, <see cref="TokenIds"/> and <see cref="Texts"/> add up, and mean all positions if all four are
+/// empty; <see cref="From"/>, <see cref="FromText"/>, <see cref="Phase"/> and <see cref="Steps"/> then narrow what they gave. Every
+/// index is checked against the batch and the hook before anything runs.
 /// </summary>
 /// <param name="Hook">A hook's name, an alias, or a glob over names in which * stands for any run of characters without a dot; empty if <see cref="Hooks"/> has some.</param>
 public sealed record ActivationSelector(string Hook)
@@ -27,14 +27,14 @@ public sealed record ActivationSelector(string Hook)
     /// <summary>Every token of these IDs.</summary>
     public IReadOnlyList<int> TokenIds { get; init; } = [];
 
-    /// <summary>For each row of the batch the positions of some text; null if no text is selected.</summary>
-    public IReadOnlyList<IReadOnlyList<int>>? TextPositions { get; init; }
+    /// <summary>Every token of the batch that overlaps one of these. Every selected row must have each; generated text is not searched.</summary>
+    public IReadOnlyList<TextMatch> Texts { get; init; } = [];
 
     /// <summary>Only tokens from this position on, counted as in <see cref="Positions"/>.</summary>
     public int? From { get; init; }
 
-    /// <summary>For each row of the batch the position from which on tokens are meant, from 0.</summary>
-    public IReadOnlyList<int>? FromByRow { get; init; }
+    /// <summary>Only tokens from the first one on that overlaps this; without an occurrence the first.</summary>
+    public TextMatch? FromText { get; init; }
 
     /// <summary>Attention heads, from 0. Only for hooks that have them.</summary>
     public IReadOnlyList<int> Heads { get; init; } = [];

@@ -55,9 +55,10 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
                 throw new InvalidSelectionException($"{field}.token_ids[{i}]", $"Token {selector.TokenIds[i]} is out of range: the vocabulary has {hooks.Config.DVocab} tokens, from 0.");
         }
 
+        (IReadOnlyList<HashSet<int>>? texts, IReadOnlyList<int>? starts) = at is null ? TextResolver.Resolve(selector, batch, field) : (null, null);
         if (selector.Phase == GenerationPhase.Decode && !IsGeneration) throw new InvalidSelectionException($"{field}.phase", "There is no decoding in this call: it has only a prefill.");
         if (selector.Steps is { } steps) RequireSteps(selector, steps, $"{field}.steps");
-        return new TokenRule(selector);
+        return new TokenRule(selector, texts, starts);
     }
 
     /// <summary>Requires that a row is in the batch.</summary>

@@ -7,24 +7,26 @@ internal sealed class TokenRule
     private readonly IReadOnlyList<int>? _rows;
     private readonly HashSet<int> _positions;
     private readonly HashSet<int> _tokenIds;
-    private readonly HashSet<int>[] _text;
+    private readonly IReadOnlyList<HashSet<int>>? _texts;
+    private readonly IReadOnlyList<int>? _textStarts;
 
     /// <param name="selector">The selector, checked.</param>
-    public TokenRule(ActivationSelector selector)
+    /// <param name="texts">For each row of the prompts the positions of the selector's texts; null where they are not known, and not in this pass.</param>
+    /// <param name="textStarts">For each row of the prompts where what <see cref="ActivationSelector.FromText"/> means begins; null where there is none.</param>
+    public TokenRule(ActivationSelector selector, IReadOnlyList<HashSet<int>>? texts = null, IReadOnlyList<int>? textStarts = null)
     {
-        _selector = selector;
+        (_selector, _texts, _textStarts) = (selector, texts, textStarts);
         _rows = selector.Rows.Count == 0 ? null : selector.Rows;
         _positions = [.. selector.Positions];
         _tokenIds = [.. selector.TokenIds];
-        _text = [.. (selector.TextPositions ?? []).Select(positions => positions.ToHashSet())];
     }
 
     /// <summary>Whether nothing but <see cref="ActivationSelector.Positions"/> names tokens, so that values by position have fixed places.</summary>
     public bool HasFixedPlaces => _selector.Positions.Count > 0 && !NamesMore && !IsNarrowed;
 
-    private bool NamesMore => _selector.PositionRanges.Count > 0 || _selector.TokenIds.Count > 0 || _selector.TextPositions is not null;
+    private bool NamesMore => _selector.PositionRanges.Count > 0 || _selector.TokenIds.Count > 0 || _selector.Texts.Count > 0;
 
-    private bool IsNarrowed => _selector.From is not null || _selector.FromByRow is not null;
+    private bool IsNarrowed => _selector.From is not null || _selector.FromText is not null;
 
     /// <summary>Whether it may mean a token beyond the first so many.</summary>
     public bool MayDecode(int promptLength)
@@ -71,7 +73,7 @@ internal sealed class TokenRule
     private int[] Ascending(TokenBatch batch, int row, int past)
     {
         int length = past + batch.Lengths[row];
-        int start = Math.Max(_selector.From is { } from ? IndexRange.FromStart(from, length) : 0, _selector.FromByRow?[row] ?? 0);
+        int start = Math.Max(_selector.From is { } from ? IndexRange.FromStart(from, length) : 0, _textStarts?[row] ?? 0);
         return [.. Enumerable.Range(0, batch.Lengths[row]).Where(index => past + index >= start && IsNamed(past + index, length, row, batch.Rows[row][index]))];
     }
 
@@ -80,6 +82,6 @@ internal sealed class TokenRule
         || _positions.Contains(position)
         || _positions.Contains(position - length)
         || _tokenIds.Contains(token)
-        || (_text.Length > 0 && _text[row].Contains(position))
+        || _texts?[row].Contains(position) == true
         || _selector.PositionRanges.Any(range => range.Contains(position, length));
 }

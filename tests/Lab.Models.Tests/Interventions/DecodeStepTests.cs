@@ -1,4 +1,5 @@
 using Lab.Models.Interventions;
+using Lab.Models.Tokenizers;
 using Lab.Tensors;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -27,11 +28,14 @@ public sealed class DecodeStepTests
         { "range that ends before the end", new ActivationSelector(Hook) { PositionRanges = [new IndexRange(0, -2)] }, [0, 1, 2] },
         { "range with both", new ActivationSelector(Hook) { Positions = [0], PositionRanges = [new IndexRange(6, 7)] }, [0, 6, 7] },
         { "tokens", new ActivationSelector(Hook) { TokenIds = [1, 9] }, [1, 3, 5] },
-        { "text", new ActivationSelector(Hook) { TextPositions = [[2, 0]] }, [0, 2] },
-        { "text and tokens", new ActivationSelector(Hook) { TextPositions = [[2]], TokenIds = [6] }, [2, 7] },
+        { "texts", new ActivationSelector(Hook) { Texts = [new TextMatch("e"), new TextMatch("db")] }, [0, 1, 2] },
+        { "every occurrence", new ActivationSelector(Hook) { Texts = [new TextMatch("b")] }, [1, 3] },
+        { "last occurrence", new ActivationSelector(Hook) { Texts = [new TextMatch("b", -1)] }, [3] },
+        { "text and tokens", new ActivationSelector(Hook) { Texts = [new TextMatch("e")], TokenIds = [6] }, [2, 7] },
         { "from", new ActivationSelector(Hook) { From = 3 }, [3, 4, 5, 6, 7] },
         { "from the end on", new ActivationSelector(Hook) { From = -1 }, [3, 4, 5, 6, 7] },
-        { "from a text on", new ActivationSelector(Hook) { FromByRow = [2], TokenIds = [1, 4, 2] }, [2, 3, 6] },
+        { "from a text on", new ActivationSelector(Hook) { FromText = new TextMatch("eb"), TokenIds = [1, 4, 2] }, [2, 3, 6] },
+        { "from the first occurrence on", new ActivationSelector(Hook) { FromText = new TextMatch("b"), Phase = GenerationPhase.Prefill }, [1, 2, 3] },
         { "from what is not there yet", new ActivationSelector(Hook) { From = 6 }, [6, 7] },
         { "prefill", new ActivationSelector(Hook) { Phase = GenerationPhase.Prefill }, [0, 1, 2, 3] },
         { "decode", new ActivationSelector(Hook) { Phase = GenerationPhase.Decode }, [4, 5, 6, 7] },
@@ -105,6 +109,11 @@ public sealed class DecodeStepTests
         { new ActivationSelector(Hook) { PositionRanges = [new IndexRange(0), new IndexRange(3, 2)] }, "position_ranges[1].last" },
         { new ActivationSelector(Hook) { PositionRanges = [new IndexRange(-2, -3)] }, "position_ranges[0].last" },
         { new ActivationSelector(Hook) { From = 8 }, "from.position" },
+        { new ActivationSelector(Hook) { Texts = [new TextMatch("e"), new TextMatch("z")] }, "texts[1]" },
+        { new ActivationSelector(Hook) { Texts = [new TextMatch("b", 2)] }, "texts[0]" },
+        { new ActivationSelector(Hook) { Texts = [new TextMatch("b", -3)] }, "texts[0]" },
+        { new ActivationSelector(Hook) { Texts = [new TextMatch("")] }, "texts[0].text" },
+        { new ActivationSelector(Hook) { FromText = new TextMatch("z") }, "from.text" },
         { new ActivationSelector("") { Hooks = [Hook, "nowhere"] }, "hooks[1]" },
         { new ActivationSelector(Hook) { Layers = new IndexRange(2) }, "layers.first" },
         { new ActivationSelector(Hook) { Layers = new IndexRange(0, 2) }, "layers.last" },
@@ -118,8 +127,19 @@ public sealed class DecodeStepTests
     {
         using Transformer model = RandomModels.Create("llama");
 
-        Should.Throw<InvalidSelectionException>(() => ForwardPlan.Resolve(model.Hooks, new TokenBatch(model.Config, [Tokens]), [selector], []))
+        Should.Throw<InvalidSelectionException>(() => ForwardPlan.Resolve(model.Hooks, Prompt(model), [selector], []))
             .ParamName.ShouldBe($"captures[0].{field}");
+    }
+
+    [Fact]
+    public void Resolve_TextOfSomeRows_AsksNoOthers()
+    {
+        using Transformer model = RandomModels.Create("llama");
+        TokenBatch batch = new(model.Config, [[1, 2], [3, 1]]) { Texts = [null, TextOf([3, 1])] };
+        ForwardPlan Plan(params int[] rows) => ForwardPlan.Resolve(model.Hooks, batch, [new ActivationSelector(Hook) { Rows = rows, Texts = [new TextMatch("b")] }], []);
+
+        Plan(1).Captures.Single().Positions.Single().Positions.ShouldBe([1]);
+        Should.Throw<InvalidSelectionException>(() => Plan(0)).Reason.ShouldContain("row 0 is not known");
     }
 
     [Fact]
@@ -144,7 +164,13 @@ public sealed class DecodeStepTests
     }
 
     private static ForwardPlan Prefill(Transformer model, ActivationSelector selector, InterventionOperation? operation = null) => ForwardPlan.Resolve(
-        model.Hooks, new TokenBatch(model.Config, [Tokens[..PromptLength]]), [selector], [new Intervention(selector, operation ?? Steer)], reach: Tokens.Length);
+        model.Hooks, Prompt(model), [selector], [new Intervention(selector, operation ?? Steer)], reach: Tokens.Length);
+
+    private static TokenBatch Prompt(Transformer model) => new(model.Config, [Tokens[..PromptLength]]) { Texts = [TextOf(Tokens[..PromptLength])] };
+
+    /// <summary>A letter for each token: "b" for 1.</summary>
+    private static TokenizedText TextOf(int[] ids) =>
+        new(string.Concat(ids.Select(id => (char)('a' + id))), ids, [.. ids.Select((_, i) => new TextSpan(i, i + 1))], BosState.Absent, EosAdded: false);
 
     private static (IReadOnlyList<int> Positions, int Fired, HostTensor Logits) Generate(Transformer model, ActivationSelector selector)
     {

@@ -1,0 +1,58 @@
+using Lab.Models.Interventions;
+using Lab.ServiceDefaults.Errors;
+using Proto = Lab.Protos.ModelHost.V1;
+
+namespace Lab.ModelHost.Mapping;
+
+/// <summary>Selectors of requests.</summary>
+internal static class SelectorMapping
+{
+    /// <summary>The most selectors, interventions or weight edits of one request.</summary>
+    private const int MaxCount = 4096;
+
+    /// <summary>Several selectors.</summary>
+    public static IReadOnlyList<ActivationSelector> ToCore(this IReadOnlyCollection<Proto.Selector> selectors, string field)
+    {
+        RequireCount(selectors.Count, field);
+        return [.. selectors.Select((selector, i) => ToCore(selector, $"{field}[{i}]"))];
+    }
+
+    /// <summary>One selector.</summary>
+    public static ActivationSelector ToCore(this Proto.Selector selector, string field) => new(selector.Hook)
+    {
+        Hooks = [.. selector.Hooks],
+        Layers = selector.Layers is { } layers ? ToCore(layers) : null,
+        Rows = [.. selector.Rows],
+        Positions = [.. selector.Positions],
+        PositionRanges = [.. selector.PositionRanges.Select(ToCore)],
+        TokenIds = [.. selector.TokenIds],
+        Texts = [.. selector.Texts.Select(ToCore)],
+        From = selector.From?.StartCase switch
+        {
+            null or Proto.Start.StartOneofCase.Text => null,
+            Proto.Start.StartOneofCase.Position => selector.From.Position,
+            _ => throw new InvalidRequestException($"{field}.from", "A position or a text is required."),
+        },
+        FromText = selector.From?.Text is { } text ? ToCore(text) : null,
+        Heads = [.. selector.Heads],
+        Channels = [.. selector.Channels],
+        Phase = selector.Phase switch
+        {
+            Proto.Phase.Unspecified or Proto.Phase.Both => GenerationPhase.Both,
+            Proto.Phase.Prefill => GenerationPhase.Prefill,
+            Proto.Phase.Decode => GenerationPhase.Decode,
+            _ => throw new InvalidRequestException($"{field}.phase", $"{(int)selector.Phase} is no phase."),
+        },
+        Steps = selector.Steps is { } steps ? ToCore(steps) : null,
+    };
+
+    /// <summary>Requires that a list is not too long.</summary>
+    public static void RequireCount(int count, string field)
+    {
+        if (count > MaxCount) throw new InvalidRequestException(field, $"There are {count}; the most is {MaxCount}.");
+    }
+
+    private static IndexRange ToCore(Proto.IndexRange range) => new(range.First, range.HasLast ? range.Last : null);
+
+    private static TextMatch ToCore(Proto.TextSpan span) => new(span.Text, span.HasOccurrence ? span.Occurrence : null);
+}
