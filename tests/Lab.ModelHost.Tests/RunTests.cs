@@ -1,4 +1,4 @@
-using System.Security.Cryptography;
+using Lab.ModelHost.Mapping;
 using Google.Protobuf;
 using Lab.Models;
 using Lab.Models.Interventions;
@@ -100,7 +100,7 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         (RunStarted started, List<HostTensor> tensors, RunSummary summary) = await lab.RunAsync(request);
 
         summary.FireCounts.ShouldBe([2, 1]);
-        started.InterventionHashes.ShouldBe(request.Interventions.Select(one => Convert.ToHexStringLower(SHA256.HashData(one.ToByteArray()))));
+        started.InterventionHashes.ShouldBe(request.Interventions.Select(one => one.Hash()));
         tensors[0].Floats.ToArray().ShouldAllBe(x => x == 0);
         tensors[1].Floats[..(4 * 32)].ToArray().ShouldAllBe(x => x == 2.5f);
         tensors[1].Floats[(4 * 32)].ShouldNotBe(2.5f);
