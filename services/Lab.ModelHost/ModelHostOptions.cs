@@ -38,7 +38,24 @@ public sealed class ModelHostOptions
     public string[] ModelFolders { get; set; } = [];
 
     /// <summary>The most requests that may wait for one model.</summary>
-    /// <value>The default value is 64.</value>
+    /// <value>The default value is 256.</value>
     [Range(1, 65536)]
-    public int QueueCapacity { get; set; } = 64;
+    public int QueueCapacity { get; set; } = 256;
+
+    /// <summary>The most tokens that may wait for one model, padding included; a request that finds none waiting is taken whatever its size.</summary>
+    /// <value>The default value is 1,048,576.</value>
+    [Range(1, long.MaxValue)]
+    public long MaxQueuedTokens { get; set; } = 1 << 20;
+
+    /// <summary>The most tokens of a pass that several requests share, padding included.</summary>
+    /// <value>The default value is 2048.</value>
+    [Range(1, int.MaxValue)]
+    public int MaxBatchTokens { get; set; } = 2048;
+
+    /// <summary>
+    /// What reading the weights once more costs, in tokens: a request joins a pass only if that adds at most so many tokens of padding.
+    /// </summary>
+    /// <value>The default value is 16, as on CPUs. Accelerators gain by more.</value>
+    [Range(0, int.MaxValue)]
+    public int PassOverheadTokens { get; set; } = 16;
 }

@@ -49,7 +49,7 @@ internal sealed class TextGenerator(PassRunner runner, RunLimits limits)
     {
         int reach = order.Prompt.Length + order.MaxNewTokens - 1;
         TokenBatch batch = new(model.Config, [tokens], "prompt");
-        RunOrder step = new(batch, [], order.Interventions, LogitsSelection.Last, TensorDataType.Float32, 0, "");
+        RunOrder step = new(batch, [], order.Interventions, LogitsSelection.Last, TensorDataType.Float32, default, default, "");
         return RunPlan.Of(model.Hooks, model.Config, step, reach: reach);
     }
 }

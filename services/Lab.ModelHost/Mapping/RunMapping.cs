@@ -14,11 +14,6 @@ internal static class RunMapping
     /// <summary>What a request asks for, all but its selectors and values checked against the model.</summary>
     public static RunOrder ToOrder(this RunRequest request, ResidentModel model, string prefix = "")
     {
-        Budget budget = request.Budget ?? new Budget();
-        if (budget.MaxBytes < 0) throw new InvalidRequestException($"{prefix}budget.max_bytes", "It must not be negative.");
-        Unsupported.Require(budget.MaxTokens == 0, $"{prefix}budget.max_tokens");
-        Unsupported.Require(budget.MaxTimeMs == 0, $"{prefix}budget.max_time_ms");
-        Unsupported.Require(request.Priority is Priority.Unspecified or Priority.Normal, $"{prefix}priority");
         Unsupported.Require(request.WeightEdits.Count == 0, $"{prefix}weight_edits");
         Unsupported.Require(request.Input?.PaddingSide is null or PaddingSide.Unspecified or PaddingSide.Right, $"{prefix}input.padding_side");
         LogitsSelection logits = request.Logits switch
@@ -41,7 +36,8 @@ internal static class RunMapping
             request.Interventions.ToCore($"{prefix}interventions"),
             logits,
             type,
-            budget.MaxBytes,
+            request.Budget.ToLimits($"{prefix}budget"),
+            request.Priority.ToCore($"{prefix}priority"),
             prefix);
     }
 
@@ -88,7 +84,8 @@ internal static class RunMapping
         FireCounts = { result.FireCounts },
         QueueMs = result.QueueTime.TotalMilliseconds,
         ComputeMs = result.ComputeTime.TotalMilliseconds,
-        BatchedRequests = 1,
+        BatchedRequests = result.Requests,
+        BatchedRows = result.Rows,
     };
 
     public static PlanResponse ToResponse(this RunPlan plan, ResidentModel model, IEnumerable<string> unmatched)
@@ -101,6 +98,7 @@ internal static class RunMapping
             Flops = PassCost.Flops(model.Config, batch.Count, batch.Length),
             Unmatched = { unmatched },
             Rows = { batch.ToRows() },
+            Queue = model.Scheduler.State.ToMessage(),
         };
     }
 

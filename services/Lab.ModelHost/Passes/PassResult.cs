@@ -4,4 +4,6 @@ namespace Lab.ModelHost.Passes;
 /// <param name="FireCounts">For each intervention, how many hook visits it changed.</param>
 /// <param name="QueueTime">The wait for the model's thread.</param>
 /// <param name="ComputeTime">The forward pass, with its copies to host memory.</param>
-internal sealed record PassResult(IReadOnlyList<int> FireCounts, TimeSpan QueueTime, TimeSpan ComputeTime);
+/// <param name="Requests">Requests that shared the pass.</param>
+/// <param name="Rows">Rows of all of them.</param>
+internal sealed record PassResult(IReadOnlyList<int> FireCounts, TimeSpan QueueTime, TimeSpan ComputeTime, int Requests, int Rows);

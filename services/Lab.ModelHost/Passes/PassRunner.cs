@@ -2,35 +2,27 @@ using Lab.ModelHost.Residents;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Lab.ModelHost.Passes;
 
-/// <summary>Runs planned passes on the models' threads.</summary>
+/// <summary>Runs planned passes.</summary>
 internal sealed class PassRunner(TimeProvider time)
 {
-    /// <summary>Runs a pass. Cancelled, it stops within a layer.</summary>
+    /// <summary>Runs a pass, with others' if that is quicker. Cancelled, it stops at the next hook.</summary>
     /// <param name="model">The model.</param>
     /// <param name="plan">What to do.</param>
     /// <param name="begun">Called on the model's thread when the pass begins.</param>
     /// <param name="send">Gets each tensor on the model's thread as soon as it is captured; must not wait.</param>
     /// <param name="ct">Cancels the pass.</param>
     /// <exception cref="FailedPreconditionException">A number that is to be sent is not finite.</exception>
+    /// <exception cref="ResourceExhaustedException">Too many requests wait, or its time is spent.</exception>
     public async Task<PassResult> RunAsync(ResidentModel model, RunPlan plan, Action begun, Action<HostTensor> send, CancellationToken ct)
     {
-        long submitted = time.GetTimestamp();
+        RunWork work = new(plan, begun, send, time, ct);
+        model.Scheduler.Submit(work);
         try
         {
-            return await model.Worker.RunAsync(
-                token =>
-                {
-                    long started = time.GetTimestamp();
-                    begun();
-                    IReadOnlyList<int> fireCounts = Run(model, plan, send, token);
-                    return new PassResult(fireCounts, time.GetElapsedTime(submitted, started), time.GetElapsedTime(started));
-                },
-                ct);
+            return await work.Result;
         }
         catch (NonFiniteActivationException e)
         {
@@ -49,37 +41,5 @@ internal sealed class PassRunner(TimeProvider time)
                 throw new FailedPreconditionException("INTERVENTION_NOT_FIRED", $"interventions[{i}] at '{interventions[i].Selector.Hook}' never fired.");
             }
         }
-    }
-
-    private static IReadOnlyList<int> Run(ResidentModel model, RunPlan plan, Action<HostTensor> send, CancellationToken ct)
-    {
-        using var noGrad = no_grad();
-        TokenBatch batch = plan.Forward.Batch;
-        InterventionTap interventions = new(plan.Forward.Interventions, batch.Lengths);
-        CaptureTap captures = new(plan.Forward.Captures, plan.Order.DataType, send);
-        Tensor logits = model.Transformer.Forward(batch.ToTensor(model.Transformer.Device), new ForwardTap(interventions, captures, ct));
-        ct.ThrowIfCancellationRequested();
-        if (plan.Order.Logits != LogitsSelection.None)
-        {
-            HostTensor copy = Selected(logits, batch, plan.Order.Logits).ToHost(RunPlan.LogitsName, plan.Order.DataType);
-            FiniteCheck.Require(copy);
-            send(copy);
-        }
-
-        return interventions.FireCounts;
-    }
-
-    private static Tensor Selected(Tensor logits, TokenBatch batch, LogitsSelection selection)
-    {
-        Tensor lengths = tensor([.. batch.Lengths.Select(length => (long)length)], device: logits.device);   // (B)
-        if (selection == LogitsSelection.Last)
-        {
-            Tensor rows = arange(batch.Count, device: logits.device);
-            return logits.flatten(0, 1).index_select(0, (rows * batch.Length) + lengths - 1);                 // (B, V)
-        }
-
-        if (batch.Lengths.All(length => length == batch.Length)) return logits;
-        Tensor padding = arange(batch.Length, device: logits.device).unsqueeze(0) >= lengths.unsqueeze(1);   // (B, T)
-        return logits.masked_fill(padding.unsqueeze(-1), 0);
     }
 }

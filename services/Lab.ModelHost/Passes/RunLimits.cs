@@ -21,7 +21,8 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
     public IDisposable Admit(TransformerConfig config, RunPlan plan)
     {
-        RequireBytes(plan.TotalBytes, plan.Order.MaxBytes);
+        RequireBytes(plan.TotalBytes, plan.Order.Limits.MaxBytes);
+        RequireTokens(plan.Order.Limits, plan.Forward.Batch.Lengths.Sum(length => (long)length));
         RequireSize(config, plan.Forward);
         return Hold(plan.TotalBytes);
     }
@@ -46,6 +47,14 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         }
 
         return new Held(this, bytes);
+    }
+
+    /// <summary>Requires that a request's tokens are within its budget.</summary>
+    /// <exception cref="ResourceExhaustedException">They are not.</exception>
+    public static void RequireTokens(RequestLimits limits, long tokens)
+    {
+        if (limits.MaxTokens > 0 && tokens > limits.MaxTokens)
+            throw new ResourceExhaustedException("TOKEN_BUDGET_EXCEEDED", $"The request has {tokens} tokens; its budget is {limits.MaxTokens}.");
     }
 
     /// <summary>Requires that a pass fits into memory.</summary>

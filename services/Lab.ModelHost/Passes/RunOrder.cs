@@ -1,3 +1,4 @@
+using Lab.ModelHost.Scheduling;
 using Lab.Models.Interventions;
 using Lab.Tensors;
 
@@ -9,7 +10,8 @@ namespace Lab.ModelHost.Passes;
 /// <param name="Interventions">What to change.</param>
 /// <param name="Logits">Which logits to send.</param>
 /// <param name="DataType">The type of what is sent: FP32, FP16 or BF16.</param>
-/// <param name="MaxBytes">The most bytes to send; 0 for the service's limit.</param>
+/// <param name="Limits">What it may cost.</param>
+/// <param name="Priority">When it gets its turn.</param>
 /// <param name="Prefix">Where the run is in its request, for the paths of errors: "" or "run.".</param>
 internal sealed record RunOrder(
     TokenBatch Batch,
@@ -17,5 +19,6 @@ internal sealed record RunOrder(
     IReadOnlyList<Intervention> Interventions,
     LogitsSelection Logits,
     TensorDataType DataType,
-    long MaxBytes,
+    RequestLimits Limits,
+    WorkPriority Priority,
     string Prefix);

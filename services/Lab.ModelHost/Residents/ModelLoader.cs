@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Lab.Artifacts;
+using Lab.ModelHost.Scheduling;
 using Lab.Models;
 using Lab.Models.Checkpoints;
 using Lab.Models.Folders;
@@ -43,7 +44,10 @@ internal sealed class ModelLoader(ArtifactStore store, TimeProvider time, IOptio
                 },
                 ct);
             isLoaded = true;
-            return new ResidentModel(files.Source, files.Digest, transformer!, files.Tokenizer, worker, facts, memory, time);
+            return new ResidentModel(files.Source, files.Digest, transformer!, files.Tokenizer, worker, facts, memory, time)
+            {
+                Scheduler = new ModelScheduler(transformer!, worker, options.Value, facts.ParameterCount, time),
+            };
         }
         finally
         {

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Lab.ModelHost.Scheduling;
 using Lab.Models;
 using Lab.Models.Tokenizers;
 using Lab.Tensors;
@@ -26,6 +27,9 @@ internal sealed class ResidentModel(
     public ITokenizer? Tokenizer => tokenizer;
 
     public TensorWorker Worker => worker;
+
+    /// <summary>Puts requests into passes.</summary>
+    public required ModelScheduler Scheduler { get; init; }
 
     public ModelFacts Facts => facts;
 

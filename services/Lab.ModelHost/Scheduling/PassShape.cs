@@ -1,0 +1,17 @@
+namespace Lab.ModelHost.Scheduling;
+
+/// <summary>What the scheduler needs to know of a pass.</summary>
+/// <param name="Kind">Its kind.</param>
+/// <param name="Rows">Rows.</param>
+/// <param name="Length">Tokens in the longest row.</param>
+internal readonly record struct PassShape(PassKind Kind, int Rows, int Length)
+{
+    /// <summary>Whether it computes attention scores for every pair of tokens.</summary>
+    public bool NeedsScores { get; init; }
+
+    /// <summary>Whether it must not share a pass.</summary>
+    public bool IsAlone { get; init; }
+
+    /// <summary>Tokens, padding included.</summary>
+    public long Tokens => (long)Rows * Length;
+}
