@@ -78,10 +78,9 @@ internal sealed class StatisticsCollector(RunLimits limits, IOptions<ModelHostOp
         ResidentModel model, StatisticsOrder order, StatisticsPlan plan, IReadOnlyDictionary<string, ActivationStatistics> statistics, TimeSpan timeLeft, CancellationToken ct)
     {
         long started = time.GetTimestamp();
-        using CancellationTokenSource outOfTime = new();
-        if (timeLeft <= TimeSpan.Zero) outOfTime.Cancel();
-        using ITimer? timer = order.MaxTime == TimeSpan.MaxValue ? null
-            : time.CreateTimer(_ => outOfTime.Cancel(), null, timeLeft > TimeSpan.Zero ? timeLeft : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+        // It has its own timer: one beside it could fire after it is disposed.
+        TimeSpan left = timeLeft > TimeSpan.Zero ? timeLeft : TimeSpan.Zero;
+        using CancellationTokenSource outOfTime = order.MaxTime == TimeSpan.MaxValue ? new CancellationTokenSource() : new CancellationTokenSource(left, time);
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(ct, outOfTime.Token);
         try
         {
