@@ -47,7 +47,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
                 {
                     Objectives = { result.Objectives },
                     ZeroTensors = { result.ZeroGradients.Select(gradient => forward.Tensors.Count + gradient) },
-                    Run = new PassResult(result.FireCounts, queue, compute).ToSummary(),
+                    Run = new PassResult(result.FireCounts, queue, compute, 1, forward.Forward.Batch.Count).ToSummary(),
                 },
             },
             ct);

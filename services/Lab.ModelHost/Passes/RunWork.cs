@@ -16,9 +16,9 @@ internal sealed class RunWork : PassWork
     private readonly TimeProvider _time;
     private readonly TimeBudget _budget;
     private readonly long _submitted;
-    private readonly InterventionTap _interventions;
     private readonly TaskCompletionSource<PassResult> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private SharedPass? _pass;
+    private PlannedTaps? _taps;
 
     /// <param name="plan">What to do.</param>
     /// <param name="begun">Called on the model's thread when the pass begins.</param>
@@ -30,8 +30,7 @@ internal sealed class RunWork : PassWork
     {
         (_plan, _begun, _send, _time, _submitted) = (plan, begun, send, time, time.GetTimestamp());
         _budget = new TimeBudget(plan.Order.Limits.MaxTime, time);
-        _interventions = new InterventionTap(plan.Forward.Interventions, Batch.Lengths);
-        Shape = new PassShape(PassKind.Run, Batch.Count, Batch.Length)
+        Shape = new PassShape(PassKind.Run, plan.Forward.NeedsTwin ? 2 * Batch.Count : Batch.Count, Batch.Length)
         {
             NeedsScores = CoBatch.NeedsScores(plan.Forward),
             IsAlone = !CoBatch.CanShare(plan.Forward),
@@ -49,15 +48,15 @@ internal sealed class RunWork : PassWork
     {
         _pass = pass;
         _begun();
-        bool isIdle = _plan.Forward.Captures.Count + _plan.Forward.Interventions.Count == 0;
-        return new PassMember(Batch.Rows)
+        _taps = new PlannedTaps(_plan.Forward, _plan.Order.DataType, _send);
+        return new PassMember(_taps.Rows)
         {
-            Tap = isIdle ? null : new ForwardTap(_interventions, new CaptureTap(_plan.Forward.Captures, _plan.Order.DataType, _send), CancellationToken.None),
+            Tap = _taps.Tap,
             Logits = _plan.Order.Logits switch
             {
                 LogitsSelection.None => LogitSelection.None,
-                LogitsSelection.Last => new LogitSelection([.. Batch.Lengths.Select((length, row) => ((long)row * Batch.Length) + length - 1)]),
-                _ => LogitSelection.All,
+                LogitsSelection.Last => _taps.LastTokens,
+                _ => _taps.AllTokens,
             },
             Check = () =>
             {
@@ -72,17 +71,18 @@ internal sealed class RunWork : PassWork
     {
         Token.ThrowIfCancellationRequested();
         if (logits is null) return;
-        bool isPadded = _plan.Order.Logits == LogitsSelection.All && Batch.Lengths.Any(length => length != Batch.Length);
-        HostTensor copy = (isPadded ? Masked(logits) : logits).ToHost(RunPlan.LogitsName, _plan.Order.DataType);
+        if (_plan.Order.Logits == LogitsSelection.All) logits = Masked(logits.view(Batch.Count, Batch.Length, -1)); // (B, T, V)
+        HostTensor copy = logits.ToHost(RunPlan.LogitsName, _plan.Order.DataType);
         FiniteCheck.Require(copy);
         _send(copy);
     }
 
     public override bool End(Exception? failure, TimeSpan elapsed)
     {
+        Dispose();
         if (failure is OperationCanceledException) _result.TrySetCanceled(Token.IsCancellationRequested ? Token : _pass!.Stopping);
         else if (failure is not null) _result.TrySetException(failure);
-        else _result.TrySetResult(new PassResult(_interventions.FireCounts, _time.GetElapsedTime(_submitted, _pass!.Started), elapsed, _pass.Requests, _pass.Rows));
+        else _result.TrySetResult(new PassResult(_taps!.FireCounts, _time.GetElapsedTime(_submitted, _pass!.Started), elapsed, _pass.Requests, _pass.Rows));
         return false;
     }
 
@@ -92,9 +92,12 @@ internal sealed class RunWork : PassWork
         else _result.TrySetException(reason);
     }
 
+    public override void Dispose() => _taps?.Dispose();
+
     /// <summary>Zero in padding: [rows, pos, d_vocab].</summary>
     private Tensor Masked(Tensor logits)
     {
+        if (Batch.Lengths.All(length => length == Batch.Length)) return logits;
         Tensor lengths = tensor([.. Batch.Lengths.Select(length => (long)length)], device: logits.device);   // (B)
         Tensor padding = arange(Batch.Length, device: logits.device).unsqueeze(0) >= lengths.unsqueeze(1);   // (B, T)
         return logits.masked_fill(padding.unsqueeze(-1), 0);

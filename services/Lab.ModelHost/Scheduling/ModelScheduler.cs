@@ -142,7 +142,7 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
                 (_runningSince, _runningTokens) = (time.GetTimestamp(), TokensOf(batch));
             }
 
-            foreach (PassWork work in abandoned) work.Release();
+            foreach (PassWork work in abandoned) work.Dispose();
             if (batch.Count > 0) Run(batch, stopping);
             lock (_gate)
             {
@@ -205,7 +205,7 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
 
         foreach (PassWork work in cancelled)
         {
-            work.Release();
+            work.Dispose();
             work.Abandon(new OperationCanceledException(work.Token));
         }
     }

@@ -6,7 +6,7 @@ namespace Lab.ModelHost.Scheduling;
 /// <summary>A request as the scheduler sees it: one pass, or one after another. All but what is said otherwise is called on the model's thread.</summary>
 /// <param name="priority">When it gets its turn.</param>
 /// <param name="token">Ends it.</param>
-internal abstract class PassWork(WorkPriority priority, CancellationToken token)
+internal abstract class PassWork(WorkPriority priority, CancellationToken token) : IDisposable
 {
     /// <summary>When it gets its turn.</summary>
     public WorkPriority Priority => priority;
@@ -35,7 +35,7 @@ internal abstract class PassWork(WorkPriority priority, CancellationToken token)
     /// <summary>Takes what it wants of the pass's logits, inside of the pass's scope. Not called for a member that failed.</summary>
     public abstract void Accept(torch.Tensor? logits);
 
-    /// <summary>Ends a pass, after its tensors are gone.</summary>
+    /// <summary>Ends a pass, after its tensors are gone; with the last one it disposes itself before it tells who waits.</summary>
     /// <param name="failure">What ended the request; null if nothing did.</param>
     /// <param name="elapsed">The time that the pass took.</param>
     /// <returns>Whether there is another pass. Never after a failure.</returns>
@@ -44,10 +44,8 @@ internal abstract class PassWork(WorkPriority priority, CancellationToken token)
     /// <summary>Tells who waits that it has ended between passes. On any thread.</summary>
     public abstract void Abandon(Exception reason);
 
-    /// <summary>Frees what it holds, once, after <see cref="Abandon"/>.</summary>
-    public virtual void Release()
-    {
-    }
+    /// <summary>Frees what it holds. Called after <see cref="Abandon"/> too.</summary>
+    public abstract void Dispose();
 }
 
 /// <summary>Where a <see cref="PassWork"/> is.</summary>

@@ -261,7 +261,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         public override void Abandon(Exception reason) => _ended.SetException(reason);
 
-        public override void Release() => _released.SetResult();
+        public override void Dispose() => _released.SetResult();
     }
 
     private abstract class CancellableWork(WorkPriority priority, CancellationTokenSource cancel) : PassWork(priority, cancel.Token)
