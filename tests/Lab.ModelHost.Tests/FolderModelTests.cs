@@ -48,6 +48,30 @@ public sealed class FolderModelTests : IAsyncLifetime
         return request;
     }
 
+    [Fact]
+    public async Task Run_InDoublePrecision_SendsIt()
+    {
+        await LoadAsync("models/fp32", Golden("hf-llama"));
+        await LoadAsync("models/fp64", Golden("hf-llama"), DataType.Fp64);
+        RunRequest request = Request("models/fp64", [1, 2, 3]);
+        request.Captures.Add(new Selector { Hook = "blocks.1.hook_resid_post" });
+        request.Logits = LogitsMode.All;
+        RunReply single = await _lab.RunAsync(request);
+        request.DataType = DataType.Fp64;
+        RunReply reply = await _lab.RunAsync(request);
+        reply.Started.ModelDataType.ShouldBe(DataType.Fp64);
+        reply.Tensors.Select(tensor => tensor.DataType).ShouldBe([TensorDataType.Float64, TensorDataType.Float64]);
+        foreach ((HostTensor tensor, HostTensor rounded) in reply.Tensors.Zip(single.Tensors))
+        {
+            double[] values = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(tensor.Data.Span).ToArray();
+            values.Select(value => (float)value).ShouldBe(rounded.Floats.ToArray());
+            values.ShouldContain(value => value != (float)value);
+        }
+
+        request.Model = "models/fp32";
+        (await ErrorOf(() => _lab.RunAsync(request))).Field().ShouldBe("data_type");
+    }
+
     [Theory]
     [MemberData(nameof(GoldenNames))]
     public async Task Run_GoldenFolder_GivesTheReferencesLogitsAndActivations(string golden)

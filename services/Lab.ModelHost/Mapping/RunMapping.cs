@@ -28,7 +28,8 @@ internal static class RunMapping
             DataType.Unspecified or DataType.Fp32 => TensorDataType.Float32,
             DataType.Fp16 => TensorDataType.Float16,
             DataType.Bf16 => TensorDataType.BFloat16,
-            _ => throw new InvalidRequestException($"{prefix}data_type", "Captured tensors are sent as FP32, FP16 or BF16."),
+            DataType.Fp64 when model.Facts.Type == TensorDataType.Float64 => TensorDataType.Float64,
+            _ => throw new InvalidRequestException($"{prefix}data_type", "Tensors are sent as FP32, FP16 or BF16, of FP64 models as FP64 too."),
         };
         return new RunOrder(
             request.Input.ToBatch(model, $"{prefix}input"),
