@@ -28,6 +28,6 @@ internal sealed partial class ModelHostEndpoint
         Encoding encoding = request.CaptureEncoding(plan);
         using IDisposable memory = limits.Admit(model.Config, plan);
         await using ActivePass pass = new(runner, lease, plan, context.CancellationToken);
-        await RunStream.WriteAsync(responseStream, pass, plan.ToStarted(model, request), encoding, context.CancellationToken);
+        await RunStream.WriteAsync(responseStream, pass, plan, plan.ToStarted(model, request), encoding, context.CancellationToken);
     }
 }

@@ -22,7 +22,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
         RunPlan forward = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model));
         GradientPlan gradients = GradientPlan.Resolve(
             model.Hooks, model.Config, model.Facts.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape), forward.Forward, request.Objective.ToCore(), request.Targets.ToCore());
-        RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape))]);
+        RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape) with { Selection = gradient.Selection })]);
         Encoding encoding = run.CaptureEncoding(plan);
         RequireMemory(GradientCost.Bytes(model.Config, gradients, model.Facts.Type.Size()));
         using IDisposable memory = limits.Admit(model.Config, plan);
@@ -33,9 +33,10 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
         RunStarted started = plan.ToStarted(model, run);
         for (int i = 0; i < gradients.Gradients.Count; i++) started.Tensors[forward.Tensors.Count + i].Target = gradients.Gradients[i].Target;
         await writer.WriteAsync(new GradientsResponse { Started = started }, ct);
+        int index = 0;
         await foreach (HostTensor tensor in pass.ReadTensorsAsync(ct))
         {
-            foreach (TensorFrame frame in TensorFrames.Encode(tensor, encoding)) await writer.WriteAsync(new GradientsResponse { Frame = frame }, ct);
+            foreach (TensorFrame frame in TensorFrames.Encode(tensor.PaddedAs(started, plan, index++), encoding)) await writer.WriteAsync(new GradientsResponse { Frame = frame }, ct);
         }
 
         (GradientResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();

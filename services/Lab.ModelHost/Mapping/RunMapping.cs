@@ -15,7 +15,7 @@ internal static class RunMapping
     public static RunOrder ToOrder(this RunRequest request, ResidentModel model, string prefix = "")
     {
         Unsupported.Require(request.WeightEdits.Count == 0, $"{prefix}weight_edits");
-        Unsupported.Require(request.Input?.PaddingSide is null or PaddingSide.Unspecified or PaddingSide.Right, $"{prefix}input.padding_side");
+        if (request.Input is not null && !Enum.IsDefined(request.Input.PaddingSide)) throw new InvalidRequestException($"{prefix}input.padding_side", $"{(int)request.Input.PaddingSide} is no side.");
         LogitsSelection logits = request.Logits switch
         {
             LogitsMode.Unspecified or LogitsMode.None => LogitsSelection.None,
@@ -72,7 +72,7 @@ internal static class RunMapping
     {
         ModelDigest = model.Digest,
         Rows = { plan.Order.Batch.ToRows() },
-        PaddingSide = PaddingSide.Right,
+        PaddingSide = request.Input.PaddingSide == PaddingSide.Left ? PaddingSide.Left : PaddingSide.Right,
         Tensors = { plan.Tensors.Select(ToMessage) },
         InterventionHashes = { request.Interventions.Select(intervention => intervention.Hash()) },
         WeightEditHashes = { request.WeightEdits.Select(edit => edit.Hash()) },
@@ -103,5 +103,20 @@ internal static class RunMapping
         };
     }
 
-    private static PlannedTensor ToMessage(SentTensor tensor) => new() { Name = tensor.Name, Shape = { tensor.Shape }, SizeBytes = tensor.SizeBytes };
+    /// <summary>A tensor of a run with its padding where the request wants it.</summary>
+    /// <param name="tensor">As the pass gave it.</param>
+    /// <param name="started">What the reply began with.</param>
+    /// <param name="plan">What is sent.</param>
+    /// <param name="index">The tensor's number in it.</param>
+    public static HostTensor PaddedAs(this HostTensor tensor, RunStarted started, RunPlan plan, int index) =>
+        started.PaddingSide == PaddingSide.Left && plan.LayoutOf(index) is { } layout ? layout.PadLeft(tensor) : tensor;
+
+    private static PlannedTensor ToMessage(SentTensor tensor)
+    {
+        PlannedTensor message = new() { Name = tensor.Name, Shape = { tensor.Shape }, SizeBytes = tensor.SizeBytes };
+        if (tensor.IsCapture) message.Capture = tensor.Selection!.Index;
+        if (tensor.Selection is { NamesPositions: true } selection)
+            message.Positions.Add(selection.Positions.Select(row => new RowPositions { Row = row.Row, Positions = { row.Positions } }));
+        return message;
+    }
 }

@@ -8,7 +8,14 @@ namespace Lab.ModelHost.Passes;
 /// <param name="Name">The hook's canonical name, or "logits".</param>
 /// <param name="Shape">The dimensions.</param>
 /// <param name="SizeBytes">Its raw bytes; at most what 64 bits can count.</param>
-internal sealed record SentTensor(string Name, IReadOnlyList<long> Shape, long SizeBytes);
+internal sealed record SentTensor(string Name, IReadOnlyList<long> Shape, long SizeBytes)
+{
+    /// <summary>What it holds of a hook's activation; null for logits and what belongs to no hook.</summary>
+    public ResolvedSelection? Selection { get; init; }
+
+    /// <summary>Whether it is a capture, and <see cref="ResolvedSelection.Index"/> its number.</summary>
+    public bool IsCapture { get; init; }
+}
 
 /// <summary>What a run would do, send and cost. Everything in it is checked.</summary>
 internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyList<SentTensor> Tensors)
@@ -38,8 +45,15 @@ internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyLis
             LogitsSelection.Last => [Sent(LogitsName, [batch.Count, config.DVocab])],
             _ => [Sent(LogitsName, [batch.Count, batch.Length, config.DVocab])],
         };
-        return new RunPlan(forward, order, [.. forward.Captures.Select(capture => Sent(capture.Hook.Name, capture.Shape)), .. logits]);
+        IEnumerable<SentTensor> captures = forward.Captures.Select(capture => Sent(capture.Hook.Name, capture.Shape) with { Selection = capture, IsCapture = true });
+        return new RunPlan(forward, order, [.. captures, .. logits]);
     }
+
+    /// <summary>How the rows of one of the tensors lie; null if it has no positions.</summary>
+    public RowLayout? LayoutOf(int tensor) =>
+        Tensors[tensor].Selection is { } selection ? RowLayout.Of(selection, Order.Batch)
+        : Tensors[tensor] is { Name: LogitsName, Shape.Count: 3 } ? RowLayout.OfRows(Order.Batch)
+        : null;
 
     /// <summary>A tensor of the run's type that is sent beside the plan's.</summary>
     public SentTensor Sent(string name, IReadOnlyList<long> shape) => SizeOf(Order, name, shape);

@@ -11,12 +11,14 @@ internal static class RunStream
 {
     /// <summary>Writes what was started, every tensor as frames, and the summary; each tensor's memory is let go once it is written.</summary>
     public static async Task WriteAsync(
-        IServerStreamWriter<RunResponse> writer, ActivePass pass, RunStarted started, Encoding captureEncoding, CancellationToken ct)
+        IServerStreamWriter<RunResponse> writer, ActivePass pass, RunPlan plan, RunStarted started, Encoding captureEncoding, CancellationToken ct)
     {
         await pass.BeginAsync();
         await writer.WriteAsync(new RunResponse { Started = started }, ct);
-        await foreach (HostTensor tensor in pass.ReadTensorsAsync(ct))
+        int index = 0;
+        await foreach (HostTensor captured in pass.ReadTensorsAsync(ct))
         {
+            HostTensor tensor = captured.PaddedAs(started, plan, index++);
             Encoding encoding = tensor.Name == RunPlan.LogitsName ? Encoding.Raw : captureEncoding;
             foreach (TensorFrame frame in TensorFrames.Encode(tensor, encoding)) await writer.WriteAsync(new RunResponse { Frame = frame }, ct);
         }

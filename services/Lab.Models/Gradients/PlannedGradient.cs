@@ -9,7 +9,7 @@ namespace Lab.Models.Gradients;
 public sealed record PlannedGradient(string Name, IReadOnlyList<long> Shape, int Target)
 {
     /// <summary>What is selected of an activation; null for another target.</summary>
-    internal ResolvedSelection? Selection { get; init; }
+    public ResolvedSelection? Selection { get; init; }
 
     /// <summary>The parameter's key; null for another target.</summary>
     internal string? Parameter { get; init; }
