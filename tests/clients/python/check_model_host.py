@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from crc32c import crc32c
 from interventions import RESIDUAL_NORM, add, at, by_operand, logit_difference, set_to
+from lab.tensor.v1.tensor_pb2 import TensorFrame
 from modelhost import Host, LabError, budget, run_request
-from tensors import read_safetensors
+from tensors import CorruptTensor, TensorReader, read_safetensors
 
 TOLERANCE = 1e-5
 PROMPTS = 1000
@@ -66,6 +68,26 @@ def check_steering(host, model, tokens, width):
     return f"logits move by up to {moved:.2f}"
 
 
+def check_frames(host, model, tokens):
+    """Frames that are lost or changed on the way are found."""
+    assert crc32c(b"123456789") == 0xE3069283
+    responses = host.stub.Run(run_request(model, tokens, capture=[HOOK], logits="last"))
+    frames = [response.frame for response in responses if response.WhichOneof("response") == "frame"]
+    changed = TensorFrame()
+    changed.CopyFrom(frames[1])
+    changed.chunk.data = bytes([changed.chunk.data[0] ^ 1]) + changed.chunk.data[1:]
+    for spoilt in (frames[1:], frames[:-1], frames[:1] + frames[2:], [frames[0], changed, *frames[2:]]):
+        reader = TensorReader()
+        try:
+            for frame in spoilt:
+                reader.accept(frame)
+            reader.complete()
+        except CorruptTensor:
+            continue
+        raise AssertionError("spoilt frames were read")
+    return f"{len(frames)} frames"
+
+
 def check_encodings(host, model, tokens):
     """Other types and encodings are the raw values, as exactly as they say."""
     raw = host.run(model, tokens, capture=[HOOK])[HOOK]
@@ -76,6 +98,18 @@ def check_encodings(host, model, tokens):
     int8 = host.run(model, tokens, capture=[HOOK], encoding="int8_scaled")[HOOK]
     assert np.all(np.abs(int8 - raw) <= np.max(np.abs(raw), axis=-1, keepdims=True) / 127 * 0.501)
     return "sparse, fp16, bf16, int8"
+
+
+def check_padding(host, model, tokens):
+    """Rows of a batch are what they are alone, whichever side their padding is on."""
+    rows = [list(tokens[0]), list(tokens[1, :5])]
+    right, left = (host.run(model, rows, capture=[HOOK], padding=side)[HOOK] for side in ("right", "left"))
+    for row, ids in enumerate(rows):
+        alone = host.run(model, ids, capture=[HOOK])[HOOK][0]
+        near(right[row, :len(ids)], alone)
+        near(left[row, -len(ids):], alone)
+    assert not np.any(right[1, 5:]) and not np.any(left[1, :-5])
+    return f"rows of {len(rows[0])} and {len(rows[1])} tokens"
 
 
 def check_many(host, model, tokens):
@@ -164,7 +198,9 @@ def main(address, wanted, folders):
             checks = {
                 "golden": lambda: check_golden(host, model, folder),
                 "steering": lambda: check_steering(host, model, tokens, width),
+                "frames": lambda: check_frames(host, model, tokens),
                 "encodings": lambda: check_encodings(host, model, tokens),
+                "padding": lambda: check_padding(host, model, tokens),
                 "many": lambda: check_many(host, model, tokens),
                 "generation": lambda: check_generation(host, model, tokens, width),
                 "gradients": lambda: check_gradients(host, model, folder, tokens, width),

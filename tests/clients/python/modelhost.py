@@ -55,8 +55,10 @@ class Host:
     """
 
     def __init__(self, address, timeout=None):
-        # Frames are small, but a message that lists the tokens of a large batch need not be.
-        self.channel = grpc.insecure_channel(address.removeprefix("http://"), [("grpc.max_receive_message_length", -1)])
+        # Frames are small, but a message that lists the tokens of a large batch need not be. Reading ahead, streams do not stop for
+        # each window of the transport.
+        options = [("grpc.max_receive_message_length", -1), ("grpc.http2.lookahead_bytes", 8 << 20)]
+        self.channel = grpc.insecure_channel(address.removeprefix("http://"), options)
         self.stub = rpc.ModelHostServiceStub(self.channel)
         self._timeout = timeout
 

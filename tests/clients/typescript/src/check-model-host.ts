@@ -7,10 +7,13 @@
  */
 import { strict as assert } from "node:assert";
 import { basename, join, resolve } from "node:path";
+import { crc32c } from "./crc32c.js";
 import { LabError } from "./errors.js";
+import type { RunResponse__Output } from "./generated/lab/model_host/v1/RunResponse.js";
+import type { TensorFrame__Output } from "./generated/lab/tensor/v1/TensorFrame.js";
 import { add, at, logitDifference, setTo } from "./interventions.js";
 import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
-import { numbers, readSafetensors, type Tensor } from "./tensors.js";
+import { CorruptTensor, numbers, readSafetensors, TensorReader, type Tensor } from "./tensors.js";
 
 const TOLERANCE = 1e-5;
 const PROMPTS = 1000;
@@ -96,6 +99,25 @@ async function checkSteering({ host, model, tokens, width }: Subject): Promise<s
   return `logits move by up to ${moved.toFixed(2)}`;
 }
 
+/** Frames that are lost or changed on the way are found. */
+async function checkFrames({ host, model, tokens }: Subject): Promise<string> {
+  assert.equal(crc32c(Buffer.from("123456789")), 0xe3069283);
+  const frames: TensorFrame__Output[] = [];
+  for await (const { frame } of host.client.run(runRequest(model, tokens, { capture: [HOOK], logits: "last" })) as AsyncIterable<RunResponse__Output>) {
+    if (frame) frames.push(frame);
+  }
+  const [header, chunk] = frames, changed = { ...chunk!, chunk: { ...chunk!.chunk!, data: Buffer.from(chunk!.chunk!.data) } };
+  changed.chunk.data[0]! ^= 1;
+  for (const spoilt of [frames.slice(1), frames.slice(0, -1), [header!, ...frames.slice(2)], [header!, changed, ...frames.slice(2)]]) {
+    const reader = new TensorReader();
+    assert.throws(() => {
+      for (const frame of spoilt) reader.accept(frame);
+      reader.complete();
+    }, CorruptTensor);
+  }
+  return `${frames.length} frames`;
+}
+
 /** Other types and encodings are the raw values, as exactly as they say. */
 async function checkEncodings({ host, model, tokens, width }: Subject): Promise<string> {
   const get = async (options: RunOptions) => (await host.run(model, tokens, { ...options, capture: [HOOK] })).get(HOOK).data as Float32Array;
@@ -111,6 +133,22 @@ async function checkEncodings({ host, model, tokens, width }: Subject): Promise<
   const largest = (row: number) => Math.max(...raw.subarray(row * width, (row + 1) * width).map(Math.abs));
   assert.ok(int8.every((x, i) => Math.abs(x - raw[i]!) <= (largest(Math.floor(i / width)) / 127) * 0.501));
   return "sparse, fp16, bf16, int8";
+}
+
+/** Rows of a batch are what they are alone, whichever side their padding is on. */
+async function checkPadding({ host, model, tokens, width }: Subject): Promise<string> {
+  const rows = [tokens[0]!, tokens[1]!.slice(0, 5)], longest = rows[0]!.length;
+  const get = async (paddingSide: "PADDING_SIDE_RIGHT" | "PADDING_SIDE_LEFT") =>
+    (await host.run(model, { tokens: { rows: rows.map((ids) => ({ ids: [...ids] })) }, paddingSide }, { capture: [HOOK] })).get(HOOK).data as Float32Array;
+  const right = await get("PADDING_SIDE_RIGHT"), left = await get("PADDING_SIDE_LEFT");
+  for (const [row, ids] of rows.entries()) {
+    const alone = numbers((await host.run(model, ids, { capture: [HOOK] })).get(HOOK));
+    near(right.subarray(row * longest * width).subarray(0, ids.length * width), alone);
+    near(left.subarray(((row + 1) * longest - ids.length) * width).subarray(0, ids.length * width), alone);
+  }
+  const padding = (longest - 5) * width;
+  assert.ok(right.subarray(-padding).every((x) => x === 0) && left.subarray(longest * width).subarray(0, padding).every((x) => x === 0));
+  return `rows of ${longest} and 5 tokens`;
 }
 
 /** The residual stream of many prompts of different lengths, over one stream. */
@@ -208,7 +246,7 @@ async function checkErrors({ host, model, tokens, width }: Subject): Promise<str
 }
 
 const CHECKS: Record<string, (subject: Subject) => Promise<string>> = {
-  golden: checkGolden, steering: checkSteering, encodings: checkEncodings, many: checkMany,
+  golden: checkGolden, steering: checkSteering, frames: checkFrames, encodings: checkEncodings, padding: checkPadding, many: checkMany,
   generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
 };
 
