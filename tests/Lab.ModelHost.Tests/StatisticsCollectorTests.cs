@@ -41,7 +41,7 @@ public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<Host
     public async Task Collect_OutOfTime_IsRefused()
     {
         using ModelLease lease = await LeaseAsync();
-        StatisticsOrder order = Order(lease.Model) with { MaxTime = TimeSpan.Zero };
+        StatisticsOrder order = Order(lease.Model) with { MaxTime = TimeSpan.FromTicks(1) };
         ResourceExhaustedException error = await Should.ThrowAsync<ResourceExhaustedException>(
             Collector.CollectAsync(lease.Model, order, Input(lease.Model), (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken));
         error.Reason.ShouldBe("TIME_BUDGET_EXCEEDED");

@@ -146,6 +146,38 @@ public sealed class StatisticsTests(HostedLab lab) : IClassFixture<HostedLab>
     }
 
     [Fact]
+    public async Task Collect_WeightEdit_HoldsForTheCallOnly()
+    {
+        CollectStatisticsRequest request = Request([[5, 6, 7, 8]]), plain = Request([[5, 6, 7, 8]]);
+        request.Priority = Priority.High;
+        HostTensor bias = HostTensor.FromFloats("", [.. Enumerable.Repeat(2f, 32)], 32);
+        string parameter = (await lab.Client.ListParametersAsync(new ListParametersRequest { Model = ModelName }, cancellationToken: TestContext.Current.CancellationToken))
+            .Parameters.Single(one => one.Name.EndsWith(".1.mlp.c_proj.weight", StringComparison.Ordinal)).Name;
+        request.WeightEdits.Add(new WeightEdit { Parameter = parameter, Bias = new TensorSource { Inline = bias.ToMessage() } });
+        StatisticsResult before = await StatisticsResult.CollectAsync(lab, plain), edited = await StatisticsResult.CollectAsync(lab, request), after = await StatisticsResult.CollectAsync(lab, plain);
+        edited.Summary.WeightEditFireCounts.ShouldBe([4]);
+        Number(edited, $"{Q}/mean", 3).ShouldBe(Number(before, $"{Q}/mean", 3));
+        edited.Tensors[$"{Hook}/mean"].ShouldNotBe(before.Tensors[$"{Hook}/mean"]);
+        after.Tensors[$"{Hook}/mean"].ShouldBe(before.Tensors[$"{Hook}/mean"]);
+
+        (request.SendState, plain.SendState) = (true, true);
+        byte[] one = (await StatisticsResult.CollectAsync(lab, request)).State, two = (await StatisticsResult.CollectAsync(lab, plain)).State;
+        RpcException error = await CallErrors.ErrorOf(() => StatisticsResult.MergeAsync(lab, [.. StatisticsResult.Parts(0, one), .. StatisticsResult.Parts(1, two)]));
+        error.Field().ShouldBe("state[1]");
+    }
+
+    [Fact]
+    public async Task Collect_Freeze_RunsWithATwin()
+    {
+        CollectStatisticsRequest request = Request([[5, 6, 7, 8], [9, 10]]), plain = Request([[5, 6, 7, 8], [9, 10]]);
+        request.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "blocks.0.hook_resid_pre" }, Scale = new ScaleOperation { Factor = 2 } });
+        request.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "blocks.1.hook_resid_pre" }, Freeze = new FreezeOperation() });
+        StatisticsResult frozen = await StatisticsResult.CollectAsync(lab, request), expected = await StatisticsResult.CollectAsync(lab, plain);
+        for (int c = 0; c < 32; c++) Number(frozen, $"{Hook}/mean", c).ShouldBe(Number(expected, $"{Hook}/mean", c), 1e-5);
+        frozen.Tensors[$"{Q}/mean"].ShouldNotBe(expected.Tensors[$"{Q}/mean"]);
+    }
+
+    [Fact]
     public async Task Collect_NonFinite_IsReported()
     {
         CollectStatisticsRequest request = Request([[5, 6, 7]], [[8, 9]]);

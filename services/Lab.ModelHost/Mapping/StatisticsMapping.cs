@@ -1,6 +1,8 @@
 using System.Globalization;
 using Google.Protobuf;
+using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Scheduling;
 using Lab.ModelHost.Statistics;
 using Lab.Models.Statistics;
 using Lab.Protos.ModelHost.V1;
@@ -23,8 +25,6 @@ internal static class StatisticsMapping
     /// <param name="maxBytes">The most bytes that the service sends.</param>
     public static StatisticsOrder ToOrder(this CollectStatisticsRequest request, ResidentModel model, long maxBytes)
     {
-        Unsupported.Require(request.WeightEdits.Count == 0, "weight_edits");
-        Unsupported.Require(request.Priority is Priority.Unspecified or Priority.Low, "priority");
         if (request.Selectors.Count == 0) throw new InvalidRequestException("selectors", "At least one is required.");
         if (request.Corpus is not null) RequireNoRows(request);
         if (request.QuantileError != 0 && request.QuantileError is not (>= StatisticsOptions.MinQuantileError and <= StatisticsOptions.MaxQuantileError))
@@ -48,16 +48,18 @@ internal static class StatisticsMapping
             SkipsFirst = request.SkipFirstToken,
             SkippedTokens = request.SkipSpecialTokens ? model.TokenizerOf().SpecialTokens.ByText.Values.ToHashSet() : new HashSet<int>(),
         };
-        Budget budget = request.Budget ?? new Budget();
+        RequestLimits limits = request.Budget.ToLimits("budget");
         return new StatisticsOrder(
             request.Selectors.ToCore("selectors"),
             request.Interventions.ToCore("interventions"),
+            request.WeightEdits.ToCore("weight_edits"),
             options,
             filter,
             report,
-            Limit(budget.MaxBytes, maxBytes, "budget.max_bytes"),
-            Limit(budget.MaxTokens, ActivationStatistics.MaxTokens, "budget.max_tokens"),
-            budget.MaxTimeMs == 0 ? TimeSpan.MaxValue : TimeSpan.FromMilliseconds(Limit(budget.MaxTimeMs, int.MaxValue, "budget.max_time_ms")),
+            limits.MaxBytes == 0 ? maxBytes : Math.Min(limits.MaxBytes, maxBytes),
+            limits.MaxTokens == 0 ? ActivationStatistics.MaxTokens : Math.Min(limits.MaxTokens, ActivationStatistics.MaxTokens),
+            limits.MaxTime,
+            request.Priority == Priority.Unspecified ? WorkPriority.Low : request.Priority.ToCore("priority"),
             Identity(request, model, report));
     }
 
@@ -97,6 +99,7 @@ internal static class StatisticsMapping
         Tokens = measured.Tokens,
         Rows = measured.Rows,
         FireCounts = { measured.FireCounts },
+        WeightEditFireCounts = { measured.EditFireCounts },
         ComputeMs = measured.ComputeTime.TotalMilliseconds,
         ArtifactDigest = artifactDigest ?? "",
         Hooks = { measured.Statistics.Select(ToMessage) },
@@ -118,15 +121,15 @@ internal static class StatisticsMapping
         CollectStatisticsRequest selection = new()
         {
             Selectors = { request.Selectors },
-            Interventions = { request.Interventions },
-            WeightEdits = { request.WeightEdits },
             SkipSpecialTokens = request.SkipSpecialTokens,
             SkipFirstToken = request.SkipFirstToken,
         };
+        IEnumerable<string> effects = request.Interventions.Select(EffectHash.Hash).Concat(request.WeightEdits.Select(EffectHash.Hash));
         return new Dictionary<string, string>
         {
             ["model"] = model.Digest,
             ["selection"] = ((IMessage)selection).Hash(),
+            ["effects"] = string.Join(',', effects),
             ["statistics"] = string.Join(',', report.Statistics.Order()),
             ["quantiles"] = string.Join(',', report.Quantiles.Select(q => q.ToString("R", CultureInfo.InvariantCulture))),
         };
@@ -150,13 +153,6 @@ internal static class StatisticsMapping
             if (intervention.Mean is { Value: null }) throw new InvalidRequestException($"{field}.mean.value", $"{Reason} A value is required.");
         }
     }
-
-    private static long Limit(long asked, long most, string field) => asked switch
-    {
-        < 0 => throw new InvalidRequestException(field, "It must not be negative."),
-        0 => most,
-        _ => Math.Min(asked, most),
-    };
 
     private static string[] Split(IReadOnlyDictionary<string, string> identity, string key) => identity.GetValueOrDefault(key, "").Split(',', StringSplitOptions.RemoveEmptyEntries);
 }

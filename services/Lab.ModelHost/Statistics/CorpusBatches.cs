@@ -39,7 +39,7 @@ internal sealed class CorpusBatches(TokenCorpus corpus, TokenSplit split, Reside
     {
         long[] ids = new long[(long)count * rowTokens];
         split.Read(first * rowTokens, ids);
-        return new TokenBatch(model.Config, [.. ids.Chunk(rowTokens).Select(row => Array.ConvertAll(row, id => (int)id))], "corpus.artifact");
+        return new TokenBatch(model.Config, [.. ids.Chunk(rowTokens).Select(row => Array.ConvertAll(row, id => (int)id))], "corpus.artifact") { FirstRow = first };
     }
 
     private int BatchRows()

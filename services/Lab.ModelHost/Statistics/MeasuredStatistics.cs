@@ -8,11 +8,13 @@ namespace Lab.ModelHost.Statistics;
 /// <param name="Rows">Rows of tokens.</param>
 /// <param name="Tokens">Tokens of these rows.</param>
 /// <param name="FireCounts">For each intervention, how many hook visits it changed.</param>
+/// <param name="EditFireCounts">For each weight edit, to how many tokens it applied.</param>
 /// <param name="ComputeTime">Time on the model's thread.</param>
 internal sealed record MeasuredStatistics(
     IReadOnlyList<ActivationStatistics> Statistics,
     IReadOnlyDictionary<string, string> Identity,
     long Rows,
     long Tokens,
-    IReadOnlyList<int> FireCounts,
+    IReadOnlyList<long> FireCounts,
+    IReadOnlyList<long> EditFireCounts,
     TimeSpan ComputeTime);

@@ -6,7 +6,6 @@ using Lab.Models.Statistics;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
 using Microsoft.Extensions.Options;
-using static TorchSharp.torch;
 
 namespace Lab.ModelHost.Statistics;
 
@@ -35,71 +34,55 @@ internal sealed class StatisticsCollector(RunLimits limits, IOptions<ModelHostOp
         using IDisposable memory = limits.Hold((long)first.Selections.Aggregate((Int128)0, (sum, selection) => sum + order.Options.EstimateBytes(selection.ChannelCount())));
         IReadOnlyDictionary<string, ActivationStatistics> statistics = StatisticsTap.Create(first.Selections, order.Options, "selectors");
 
-        int[] fireCounts = new int[order.Interventions.Count];
-        (long rows, long tokens, TimeSpan compute) = (0, 0, TimeSpan.Zero);
+        TimeBudget budget = new(order.MaxTime, time);
+        long[] fireCounts = new long[order.Interventions.Count], editFireCounts = new long[order.Edits.Count];
+        (long rows, long tokens) = (0, 0);
         foreach ((TokenBatch Batch, IReadOnlyList<RowOrigin> Rows) batch in input.Batches())
         {
             StatisticsPlan plan = StatisticsPlan.Of(model, order, batch);
-            (IReadOnlyList<int> fired, TimeSpan elapsed) = await RunAsync(model, order, plan, statistics, order.MaxTime - compute, isFirst: rows == 0, ct);
-            for (int i = 0; i < fired.Count; i++) fireCounts[i] += fired[i];
-            (rows, tokens, compute) = (rows + batch.Batch.Count, tokens + batch.Batch.Lengths.Sum(length => (long)length), compute + elapsed);
+            StatisticsPass pass = await RunAsync(model, () => new StatisticsWork(order, plan, statistics, budget, model.Hooks, ct), isFirst: rows == 0, ct);
+            budget.Add(pass.Elapsed);
+            for (int i = 0; i < fireCounts.Length; i++) fireCounts[i] += pass.FireCounts[i];
+            for (int i = 0; i < editFireCounts.Length; i++) editFireCounts[i] += pass.EditFireCounts[i];
+            (rows, tokens) = (rows + batch.Batch.Count, tokens + batch.Batch.Lengths.Sum(length => (long)length));
             RequireMemory(statistics.Values.Sum(one => one.SizeBytes));
             await progress(rows, tokens);
         }
 
-        PassRunner.RequireFired(order.Interventions, fireCounts);
-        return new MeasuredStatistics([.. first.Selections.Select(selection => statistics[selection.Hook.Name])], order.Identity, rows, tokens, fireCounts, compute);
+        RequireFired(order, fireCounts, editFireCounts);
+        return new MeasuredStatistics(
+            [.. first.Selections.Select(selection => statistics[selection.Hook.Name])], order.Identity, rows, tokens, fireCounts, editFireCounts, budget.Spent);
     }
 
-    private async Task<(IReadOnlyList<int> FireCounts, TimeSpan Elapsed)> RunAsync(
-        ResidentModel model,
-        StatisticsOrder order,
-        StatisticsPlan plan,
-        IReadOnlyDictionary<string, ActivationStatistics> statistics,
-        TimeSpan timeLeft,
-        bool isFirst,
-        CancellationToken ct)
+    private async Task<StatisticsPass> RunAsync(ResidentModel model, Func<StatisticsWork> newWork, bool isFirst, CancellationToken ct)
     {
         while (true)
         {
+            StatisticsWork work = newWork();
             try
             {
-                return await model.Worker.RunAsync(token => Run(model, order, plan, statistics, timeLeft, token), ct);
+                model.Scheduler.Submit(work);
             }
-            catch (TensorWorkerBusyException) when (!isFirst)
+            catch (Exception e) when (!isFirst && e is TensorWorkerBusyException or ResourceExhaustedException)
             {
                 // What was measured so far is not thrown away because others came in between.
                 await Task.Delay(BusyDelay, time, ct);
+                continue;
             }
+
+            return await work.Result;
         }
     }
 
-    private (IReadOnlyList<int> FireCounts, TimeSpan Elapsed) Run(
-        ResidentModel model, StatisticsOrder order, StatisticsPlan plan, IReadOnlyDictionary<string, ActivationStatistics> statistics, TimeSpan timeLeft, CancellationToken ct)
+    private static void RequireFired(StatisticsOrder order, long[] fireCounts, long[] editFireCounts)
     {
-        long started = time.GetTimestamp();
-        // It has its own timer: one beside it could fire after it is disposed.
-        TimeSpan left = timeLeft > TimeSpan.Zero ? timeLeft : TimeSpan.Zero;
-        using CancellationTokenSource outOfTime = order.MaxTime == TimeSpan.MaxValue ? new CancellationTokenSource() : new CancellationTokenSource(left, time);
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(ct, outOfTime.Token);
-        try
+        PassRunner.RequireFired(order.Interventions, [.. fireCounts.Select(count => (int)Math.Min(count, int.MaxValue))]);
+        for (int i = 0; i < editFireCounts.Length; i++)
         {
-            using var noGrad = no_grad();
-            bool hasTwin = plan.Forward.NeedsTwin;
-            using InterventionTap interventions = new(plan.Forward.Interventions, plan.Forward.Batch.Lengths, hasTwin: hasTwin);
-            StatisticsTap tap = new(plan.Selections, statistics, plan.Forward.Batch, order.Filter, plan.Rows, hasTwin, end.Token);
-            Tensor ids = plan.Forward.Batch.ToTensor(model.Transformer.Device);
-            ForwardInput input = new(hasTwin ? cat([ids, ids], 0) : ids)
+            if (editFireCounts[i] == 0 && !order.Edits[i].AllowUnfired)
             {
-                Logits = LogitSelection.None,
-                StopAtLayer = plan.StopAtLayer(model.Hooks),
-            };
-            model.Transformer.Forward(input, new ForwardTap(interventions, tap, end.Token));
-            return (interventions.FireCounts, time.GetElapsedTime(started));
-        }
-        catch (OperationCanceledException) when (outOfTime.IsCancellationRequested && !ct.IsCancellationRequested)
-        {
-            throw new ResourceExhaustedException("TIME_BUDGET_EXCEEDED", $"The budget of {order.MaxTime.TotalMilliseconds} ms on the model's thread is spent.");
+                throw new FailedPreconditionException("WEIGHT_EDIT_NOT_FIRED", $"weight_edits[{i}] of '{order.Edits[i].Parameter}' applied to no token.");
+            }
         }
     }
 

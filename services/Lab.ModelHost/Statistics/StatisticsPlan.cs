@@ -16,11 +16,13 @@ internal sealed record StatisticsPlan(ForwardPlan Forward, IReadOnlyList<RowOrig
 
     /// <exception cref="ArgumentException">A selector or a value does not fit; ParamName is its path.</exception>
     public static StatisticsPlan Of(ResidentModel model, StatisticsOrder order, (TokenBatch Batch, IReadOnlyList<RowOrigin> Rows) input) =>
-        new(ForwardPlan.Resolve(model.Hooks, input.Batch, order.Selectors, order.Interventions, capturesField: "selectors"), input.Rows);
+        new(ForwardPlan.Resolve(model.Hooks, input.Batch, order.Selectors, order.Interventions, capturesField: "selectors", edits: order.Edits, parameters: model.Transformer.Parameters), input.Rows);
 
     /// <summary>The number of layers that have to run; null for the whole model.</summary>
     public int? StopAtLayer(HookCatalog hooks)
     {
+        // Edits of later layers are to be counted.
+        if (Forward.Edits.Count > 0) return null;
         int last = Selections.Concat(Forward.Interventions.SelectMany(one => one.Selections)).Max(selection => selection.Hook.Index);
         return last > hooks.Blocks[^1].ResidPost.Index ? null : hooks.All.Take(last + 1).Max(hook => hook.Layer) + 1;
     }

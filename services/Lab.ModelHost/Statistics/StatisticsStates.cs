@@ -33,10 +33,10 @@ internal sealed class StatisticsStates(long maxSizeBytes)
             return;
         }
 
-        string[] differing = ["model", "selection"];
+        string[] differing = ["model", "selection", "effects"];
         if (differing.FirstOrDefault(key => _merged.Identity.GetValueOrDefault(key) != added.Identity.GetValueOrDefault(key)) is { } key)
         {
-            throw new InvalidRequestException(name, $"It is of another {key} than the first one. The selection is that of selectors, interventions, weight edits and skipped tokens.");
+            throw new InvalidRequestException(name, $"It is of another {key} than the first one. The selection is that of selectors and skipped tokens, the effects are interventions and weight edits.");
         }
 
         if (!_merged.Statistics.Select(one => one.Hook).SequenceEqual(added.Statistics.Select(one => one.Hook))) throw new InvalidRequestException(name, "It is of other hooks than the first one.");
@@ -77,6 +77,6 @@ internal sealed class StatisticsStates(long maxSizeBytes)
         string[] order = file.Metadata.GetValueOrDefault("order", "").Split(',');
         if (!file.Statistics.Select(one => one.Hook).ToHashSet().SetEquals(order)) throw new InvalidDataException($"{name}: the metadata's order does not name the hooks.");
         Dictionary<string, string> identity = file.Metadata.Where(item => item.Key is not ("rows" or "tokens" or "order")).ToDictionary();
-        return new MeasuredStatistics([.. order.Select(hook => file.Statistics.First(one => one.Hook == hook))], identity, Count("rows"), Count("tokens"), [], TimeSpan.Zero);
+        return new MeasuredStatistics([.. order.Select(hook => file.Statistics.First(one => one.Hook == hook))], identity, Count("rows"), Count("tokens"), [], [], TimeSpan.Zero);
     }
 }

@@ -69,6 +69,7 @@ public static class CoBatch
             Lengths = member.Caches is null ? null : [.. member.Rows.Select(ids => ids.Length)],
             Logits = member.Logits,
             Edits = member.Edits,
+            StopAtLayer = member.StopAtLayer,
         };
         return model.Forward(input, member.Check is null ? member.Tap : new CheckedTap(member.Tap, member.Check))?.MoveToOuterDisposeScope();
     }

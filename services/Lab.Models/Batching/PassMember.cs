@@ -26,6 +26,9 @@ public sealed class PassMember(IReadOnlyList<int[]> rows)
     /// <value>The default value is all.</value>
     public LogitSelection Logits { get; init; } = LogitSelection.All;
 
+    /// <summary>Layers to run, without logits: see <see cref="ForwardInput.StopAtLayer"/>. A pass with others runs all of them nevertheless.</summary>
+    public int? StopAtLayer { get; init; }
+
     /// <summary>Called at every hook; throws what is to end the member, such as its cancellation. Null for nothing.</summary>
     public Action? Check { get; init; }
 

@@ -13,11 +13,11 @@ public static class GaussianNoise
     /// <param name="row">The row of the request's batch.</param>
     /// <param name="position">The position in the row, from 0.</param>
     /// <param name="channels">The channels, of all heads counted through.</param>
-    public static void Fill(Span<double> values, long seed, string hook, int row, int position, ReadOnlySpan<long> channels)
+    public static void Fill(Span<double> values, long seed, string hook, long row, int position, ReadOnlySpan<long> channels)
     {
         ulong key = Mix((ulong)seed);
         foreach (char letter in hook) key = Mix(key ^ letter);
-        key = Mix(Mix(key ^ (uint)row) ^ ((ulong)(uint)position << 32));
+        key = Mix(Mix(key ^ (ulong)row) ^ ((ulong)(uint)position << 32));
         for (int i = 0; i < values.Length; i++)
         {
             // Two channels share a pair of uniform numbers.

@@ -70,7 +70,7 @@ internal sealed class OperationMath(ResolvedIntervention source, ResolvedSelecti
         for (int i = 0; i < all.Length; i++)
         {
             (long row, long index) = Math.DivRem(all[i], length);
-            GaussianNoise.Fill(values.AsSpan(i * channels.Length, channels.Length), noise.Seed, selection.Hook.Name, (int)row, selection.Tokens.Past + (int)index, channels);
+            GaussianNoise.Fill(values.AsSpan(i * channels.Length, channels.Length), noise.Seed, selection.Hook.Name, selection.Tokens.FirstRow + row, selection.Tokens.Past + (int)index, channels);
         }
 
         Tensor wide = Wide(selected);

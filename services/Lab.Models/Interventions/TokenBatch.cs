@@ -45,6 +45,9 @@ public sealed class TokenBatch
     /// <summary>The text of each row and where its tokens are in it; null for a row whose text is not known, and altogether if none is.</summary>
     public IReadOnlyList<TokenizedText?>? Texts { get; init; }
 
+    /// <summary>The number of the first row, where the batch is a part of a longer one: noise is that of the longer one.</summary>
+    public long FirstRow { get; init; }
+
     /// <summary>Tokens in each row.</summary>
     public IReadOnlyList<int> Lengths { get; }
 

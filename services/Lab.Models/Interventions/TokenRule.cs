@@ -48,11 +48,11 @@ internal sealed class TokenRule
             ? _selector.Phase != GenerationPhase.Prefill && _selector.Steps?.Contains(step.Step, int.MaxValue) != false
             : _selector.Phase != GenerationPhase.Decode && _selector.Steps is null;
         IReadOnlyList<int> rows = _rows ?? [.. Enumerable.Range(0, batch.Count)];
-        if (!isActive) return new TokenSelection(batch.Lengths, rows, [.. rows.Select(_ => Array.Empty<int>())]) { Past = past };
-        if (_selector.Positions.Count == 0 && !NamesMore && !IsNarrowed) return new TokenSelection(batch.Lengths, _rows) { Past = past };
+        if (!isActive) return new TokenSelection(batch.Lengths, rows, [.. rows.Select(_ => Array.Empty<int>())]) { Past = past, FirstRow = batch.FirstRow };
+        if (_selector.Positions.Count == 0 && !NamesMore && !IsNarrowed) return new TokenSelection(batch.Lengths, _rows) { Past = past, FirstRow = batch.FirstRow };
         return HasFixedPlaces
             ? InOrder(batch, rows, past)
-            : new TokenSelection(batch.Lengths, rows, [.. rows.Select(row => Ascending(batch, row, past))]) { Past = past };
+            : new TokenSelection(batch.Lengths, rows, [.. rows.Select(row => Ascending(batch, row, past))]) { Past = past, FirstRow = batch.FirstRow };
     }
 
     private TokenSelection InOrder(TokenBatch batch, IReadOnlyList<int> rows, int past)
@@ -67,7 +67,7 @@ internal sealed class TokenRule
                 .Where(token => (uint)token.Index < (uint)length)];
             return byLength[length] = ([.. present.Select(token => token.Index)], [.. present.Select(token => token.Place)]);
         })];
-        return new TokenSelection(batch.Lengths, rows, [.. tokens.Select(row => row.Indices)], [.. tokens.Select(row => row.Places)], _selector.Positions.Count) { Past = past };
+        return new TokenSelection(batch.Lengths, rows, [.. tokens.Select(row => row.Indices)], [.. tokens.Select(row => row.Places)], _selector.Positions.Count) { Past = past, FirstRow = batch.FirstRow };
     }
 
     private int[] Ascending(TokenBatch batch, int row, int past)

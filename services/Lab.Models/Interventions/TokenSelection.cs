@@ -28,6 +28,9 @@ internal sealed class TokenSelection
     /// <summary>Tokens before those of the pass, in each row.</summary>
     public int Past { get; init; }
 
+    /// <summary>The number of the batch's first row: see <see cref="TokenBatch.FirstRow"/>.</summary>
+    public long FirstRow { get; init; }
+
     /// <summary>The selected rows.</summary>
     public IReadOnlyList<int> Rows { get; }
 
@@ -108,7 +111,7 @@ internal sealed class TokenSelection
         if (!HasDuplicates()) return this;
         int[] rows = [.. Rows.Distinct()];
         int[] all = [.. Rows], first = [.. rows.Select(row => Array.IndexOf(all, row))];
-        return new TokenSelection(_lengths, rows, _indices is null ? null : [.. first.Select(i => _indices[i].Distinct().ToArray())]) { Past = Past };
+        return new TokenSelection(_lengths, rows, _indices is null ? null : [.. first.Select(i => _indices[i].Distinct().ToArray())]) { Past = Past, FirstRow = FirstRow };
     }
 
     private int IndexAt(int rowIndex, int tokenIndex) => _indices is null ? tokenIndex : _indices[rowIndex][tokenIndex];

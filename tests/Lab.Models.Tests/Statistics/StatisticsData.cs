@@ -9,7 +9,7 @@ internal sealed record StatisticsData(int Seed, int Channels, int Tokens, bool I
     public const string Hook = "blocks.0.mlp.hook_post";
 
     public static Gen<StatisticsData> Any { get; } =
-        Gen.Select(Gen.Int, Gen.Int[1, 40], Gen.Int[0, 700], Gen.Bool, (seed, channels, tokens, isShuffled) => new StatisticsData(seed, channels, tokens, isShuffled));
+        Gen.Select(Gen.Int, Gen.Int[1, 35], Gen.Int[0, 600], Gen.Bool, (seed, channels, tokens, isShuffled) => new StatisticsData(seed, channels, tokens, isShuffled));
 
     public static StatisticsOptions AllOptions { get; } = new() { TopCount = 5, BottomCount = 3, HasCovariance = true };
 
