@@ -3,7 +3,6 @@ using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.Protos.ModelHost.V1;
-using Lab.Protos.Tensor.V1;
 using Lab.ServiceDefaults.Errors;
 
 namespace Lab.ModelHost;
@@ -20,14 +19,9 @@ internal sealed partial class ModelHostEndpoint
         return plan.ToResponse(lease.Model, unmatched);
     }
 
-    public override async Task Run(RunRequest request, IServerStreamWriter<RunResponse> responseStream, ServerCallContext context)
-    {
-        using ModelLease lease = await registry.LeaseAsync(request.Model, "model", context.CancellationToken);
-        ResidentModel model = lease.Model;
-        RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model));
-        Encoding encoding = request.CaptureEncoding(plan);
-        using IDisposable memory = limits.Admit(model.Config, plan);
-        await using ActivePass pass = new(runner, lease, plan, context.CancellationToken);
-        await RunStream.WriteAsync(responseStream, pass, plan, plan.ToStarted(model, request), encoding, context.CancellationToken);
-    }
+    public override Task Run(RunRequest request, IServerStreamWriter<RunResponse> responseStream, ServerCallContext context) =>
+        runs.RunAsync(request, responseStream, context.CancellationToken);
+
+    public override Task RunMany(IAsyncStreamReader<RunManyRequest> requestStream, IServerStreamWriter<RunManyResponse> responseStream, ServerCallContext context) =>
+        manyRuns.RunAsync(requestStream, responseStream, context.CancellationToken);
 }

@@ -11,7 +11,8 @@ using Lab.ServiceDefaults;
 namespace Lab.ModelHost;
 
 /// <summary>The service's calls: one file for each kind, models and what they have here.</summary>
-internal sealed partial class ModelHostEndpoint(ModelRegistry registry, RunLimits limits, PassRunner runner, TextGenerator generator, StatisticsCalls statistics, GradientCalls gradients)
+internal sealed partial class ModelHostEndpoint(
+    ModelRegistry registry, RunCalls runs, RunManyCalls manyRuns, TextGenerator generator, StatisticsCalls statistics, GradientCalls gradients)
     : ModelHostService.ModelHostServiceBase
 {
     public override async Task<Model> GetModel(GetModelRequest request, ServerCallContext context) =>

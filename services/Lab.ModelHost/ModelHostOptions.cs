@@ -37,6 +37,11 @@ public sealed class ModelHostOptions
     /// <value>Empty by default: models come from the store only.</value>
     public string[] ModelFolders { get; set; } = [];
 
+    /// <summary>The most requests of one stream of RunMany that go on at a time.</summary>
+    /// <value>The default value is 32.</value>
+    [Range(1, 1024)]
+    public int MaxStreamRequests { get; set; } = 32;
+
     /// <summary>The most requests that may wait for one model.</summary>
     /// <value>The default value is 256.</value>
     [Range(1, 65536)]

@@ -32,6 +32,8 @@ public static class ModelHostServices
         services.AddHostedService(s => s.GetRequiredService<ModelRegistry>());
         services.AddSingleton<RunLimits>();
         services.AddSingleton<PassRunner>();
+        services.AddSingleton<RunCalls>();
+        services.AddSingleton<RunManyCalls>();
         services.AddSingleton<TextGenerator>();
         services.AddSingleton<TensorSources>();
         services.AddGrpc().AddServiceOptions<ModelHostEndpoint>(grpc => grpc.Interceptors.Add<TensorSourceInterceptor>());

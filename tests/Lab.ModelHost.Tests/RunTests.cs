@@ -138,6 +138,8 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
         // Six padded tokens: q, k, v and output 4 x 32 x 32; MLP 2 x 32 x 48; attention 2 x 3 keys x 32; unembedding 32 x d_vocab.
         long perToken = (2 * ((4 * 32 * 32) + (2 * 32 * 48) + (2 * 3 * 32))) + (32 * Config.DVocab);
         plan.Flops.ShouldBe(2 * 6 * perToken);
+        // Two residual streams of 6 x 32 and three times the logits, 6 x d_vocab, the largest tensor; nothing is sent.
+        plan.PeakBytes.ShouldBe(4 * ((2 * 6 * 32) + (3 * 6 * Config.DVocab)));
     }
 
     [Fact]

@@ -98,6 +98,8 @@ internal static class RunMapping
             TotalBytes = plan.TotalBytes,
             Flops = PassCost.Flops(model.Config, batch.Count, batch.Length),
             Unmatched = { unmatched },
+            PeakBytes = (long)Int128.Min(
+                (Int128)plan.TotalBytes + PassCost.WorkingBytes(model.Config, batch.Count, batch.Length, PassCost.HasScores(model.Config, plan.Forward)), long.MaxValue),
             Rows = { batch.ToRows() },
             Queue = model.Scheduler.State.ToMessage(),
         };

@@ -60,9 +60,7 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     /// <summary>Requires that a pass fits into memory.</summary>
     public void RequireSize(TransformerConfig config, ForwardPlan plan)
     {
-        bool explicitAttention = config.AttentionSink
-            || plan.Captures.Concat(plan.Interventions.SelectMany(one => one.Selections)).Any(selection => selection.Hook.Dimensions.Contains(HookDimension.KeyPos));
-        long bytes = PassCost.LargestTensorBytes(config, plan.Batch.Count, plan.Batch.Length, explicitAttention);
+        long bytes = PassCost.LargestTensorBytes(config, plan.Batch.Count, plan.Batch.Length, PassCost.HasScores(config, plan));
         if (bytes > _options.MaxIntermediateBytes)
         {
             throw new ResourceExhaustedException(
