@@ -13,7 +13,7 @@ import type { RunResponse__Output } from "./generated/lab/model_host/v1/RunRespo
 import type { TensorFrame__Output } from "./generated/lab/tensor/v1/TensorFrame.js";
 import { add, at, logitDifference, setTo } from "./interventions.js";
 import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
-import { CorruptTensor, numbers, readSafetensors, TensorReader, type Tensor } from "./tensors.js";
+import { CorruptTensor, readSafetensors, TensorReader, type Tensor } from "./tensors.js";
 
 const TOLERANCE = 1e-5;
 const PROMPTS = 1000;
@@ -57,7 +57,7 @@ function vector(length: number, seed: number): Float32Array {
 }
 
 const plus = (tensor: Tensor, change: ArrayLike<number>, factor = (_row: number) => 1): Float32Array =>
-  Float32Array.from(numbers(tensor), (x, i) => x + factor(Math.floor(i / change.length)) * change[i % change.length]!);
+  Float32Array.from(tensor.data as ArrayLike<number>, (x, i) => x + factor(Math.floor(i / change.length)) * change[i % change.length]!);
 
 /** Logits and every recorded activation are those of the reference implementation. */
 async function checkGolden({ host, model, expected, tokens }: Subject): Promise<string> {
@@ -65,8 +65,8 @@ async function checkGolden({ host, model, expected, tokens }: Subject): Promise<
   const names = new Map((await host.hooks(model)).flatMap((hook) => [hook.name, ...hook.aliases].map((name) => [name, hook.name] as const)));
   const run = await host.run(model, tokens, { capture: sites, logits: "all" });
   assert.deepEqual(run.tensors.map((tensor) => tensor.name), run.started.tensors.map((tensor) => tensor.name));
-  const worst = Math.max(...sites.map((site) => near(numbers(run.get(names.get(site)!)), numbers(expected.get(`act/${site}`)!))));
-  const logits = near(numbers(run.logits), numbers(expected.get("logits")!));
+  const worst = Math.max(...sites.map((site) => near(run.get(names.get(site)!).data, expected.get(`act/${site}`)!.data)));
+  const logits = near(run.logits.data, expected.get("logits")!.data);
   return `${sites.length} activations within ${worst.toExponential(1)}, logits within ${logits.toExponential(1)}`;
 }
 
@@ -77,22 +77,22 @@ async function checkSteering({ host, model, tokens, width }: Subject): Promise<s
   const clean = await host.run(model, tokens, options);
   const before = clean.get(HOOK);
   const steered = await host.run(model, tokens, { ...options, steer: { [HOOK]: direction } });
-  near(numbers(steered.get(HOOK)), plus(before, direction));
+  near(steered.get(HOOK).data, plus(before, direction));
   const patched = await host.run(model, tokens, { ...options, interventions: [setTo(HOOK, { ...before, data: plus(before, direction) })] });
-  near(numbers(steered.logits), numbers(patched.logits));
-  const moved = difference(numbers(steered.logits), numbers(clean.logits));
+  near(steered.logits.data, patched.logits.data);
+  const moved = difference(steered.logits.data, clean.logits.data);
   assert.ok(moved > 1e-2, `logits moved by ${moved} only`);
   assert.deepEqual(steered.summary.fireCounts, [1]);
   assert.equal(steered.started.interventionHashes[0]!.length, 64);
 
   const last = await host.run(model, tokens, { capture: [HOOK], interventions: [add(at(HOOK, { positions: [-1] }), direction, -2)] });
   const length = tokens[0]!.length;
-  near(numbers(last.get(HOOK)), plus(before, direction, (row) => (row % length === length - 1 ? -2 : 0)));
+  near(last.get(HOOK).data, plus(before, direction, (row) => (row % length === length - 1 ? -2 : 0)));
 
   const unit = await host.run(model, tokens, { capture: [HOOK], interventions: [add(HOOK, direction, 0.5, "residualNorm")] });
   const norm = (values: ArrayLike<number>) => Math.hypot(...Array.from(values));
-  const rows = numbers(before) as Float32Array;
-  near(numbers(unit.get(HOOK)), plus(before, direction, (row) => (0.5 * norm(rows.subarray(row * width, (row + 1) * width))) / norm(direction)));
+  const rows = before.data as Float32Array;
+  near(unit.get(HOOK).data, plus(before, direction, (row) => (0.5 * norm(rows.subarray(row * width, (row + 1) * width))) / norm(direction)));
 
   const again = await host.run(model, tokens, options);
   assert.deepEqual(again.logits.data, clean.logits.data);
@@ -142,7 +142,7 @@ async function checkPadding({ host, model, tokens, width }: Subject): Promise<st
     (await host.run(model, { tokens: { rows: rows.map((ids) => ({ ids: [...ids] })) }, paddingSide }, { capture: [HOOK] })).get(HOOK).data as Float32Array;
   const right = await get("PADDING_SIDE_RIGHT"), left = await get("PADDING_SIDE_LEFT");
   for (const [row, ids] of rows.entries()) {
-    const alone = numbers((await host.run(model, ids, { capture: [HOOK] })).get(HOOK));
+    const alone = (await host.run(model, ids, { capture: [HOOK] })).get(HOOK).data;
     near(right.subarray(row * longest * width).subarray(0, ids.length * width), alone);
     near(left.subarray(((row + 1) * longest - ids.length) * width).subarray(0, ids.length * width), alone);
   }
@@ -175,7 +175,7 @@ async function checkMany({ host, model, tokens }: Subject): Promise<string> {
     }
   }
   for (let i = 0; i < PROMPTS; i += 97) {
-    for await (const tensor of host.stream(model, prompts[i]!, { capture: [EVERY_RESID_POST] })) near(numbers(runs.get(`${i}`)!.get(tensor.name)), numbers(tensor));
+    for await (const tensor of host.stream(model, prompts[i]!, { capture: [EVERY_RESID_POST] })) near(runs.get(`${i}`)!.get(tensor.name).data, tensor.data);
   }
   return `${PROMPTS} prompts, ${bytes} bytes`;
 }
@@ -186,12 +186,12 @@ async function checkGeneration({ host, model, tokens, width }: Subject): Promise
   const row = tokens[0]!.slice(0, 4);
   for await (const { token, tensors } of host.generate(model, [...row], { maxNewTokens: 5, capture: [HOOK], steer, ignoreEos: true })) {
     const run = await host.run(model, row, { capture: [HOOK], steer, logits: "last" });
-    const logits = Array.from(numbers(run.logits));
+    const logits = Array.from(run.logits.data);
     assert.equal(token.id, logits.indexOf(Math.max(...logits)), `step ${token.step}`);
     assert.equal(token.step, row.length - 4);
     const logprob = logits[token.id]! - Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0));
     assert.ok(Math.abs(token.logprob - logprob) <= 1e-4, `step ${token.step}`);
-    near(numbers(tensors.get(HOOK)!), Array.from(numbers(run.get(HOOK))).slice(token.step === 0 ? 0 : -width));
+    near(tensors.get(HOOK)!.data, Array.from(run.get(HOOK).data).slice(token.step === 0 ? 0 : -width));
     row.push(token.id);
   }
   assert.equal(row.length, 9);
@@ -210,10 +210,10 @@ async function checkGradients({ host, folder, model, tokens, width }: Subject): 
   };
   const zero = [add(HOOK, new Float32Array(width))];
   const run = await host.gradients(precise, tokens, logitDifference(a, b), [HOOK, { operand: 0 }], { interventions: zero });
-  const gradient = numbers(run.get(`grad/${HOOK}`));
+  const gradient = run.get(`grad/${HOOK}`).data;
   const byOperand = new Float64Array(width);
   for (let i = 0; i < gradient.length; i++) byOperand[i % width]! += gradient[i]!;
-  near(numbers(run.get("grad/interventions[0]")), byOperand, 1e-4);
+  near(run.get("grad/interventions[0]").data, byOperand, 1e-4);
   const slope = byOperand.reduce((sum, x, i) => sum + x * direction[i]!, 0);
   // Of a power of two every step is exact.
   const step = 2 ** -10;

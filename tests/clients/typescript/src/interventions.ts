@@ -5,7 +5,7 @@ import type { Objective } from "./generated/lab/model_host/v1/Objective.js";
 import type { Selector } from "./generated/lab/model_host/v1/Selector.js";
 import type { StoredTensor } from "./generated/lab/model_host/v1/StoredTensor.js";
 import type { TensorSource } from "./generated/lab/model_host/v1/TensorSource.js";
-import { numbers, toMessage, type Tensor } from "./tensors.js";
+import { toMessage, type Tensor } from "./tensors.js";
 
 export type { GradientTarget, Intervention, Objective, Selector };
 
@@ -13,7 +13,7 @@ export type { GradientTarget, Intervention, Objective, Selector };
 export type Place = string | Selector;
 
 /** A number, a vector, a tensor, or one of the store. */
-export type Value = number | readonly number[] | Float32Array | Float64Array | Tensor | { stored: StoredTensor };
+export type Value = number | readonly number[] | Tensor["data"] | Tensor | { stored: StoredTensor };
 
 /** What an intervention may have besides. */
 export interface Options {
@@ -36,7 +36,7 @@ export const selector = (place: Place): Selector => (typeof place === "string" ?
 export function source(value: Value): TensorSource {
   if (typeof value === "number") return { inline: toMessage([value], []) };
   if ("stored" in value) return value;
-  return { inline: "shape" in value ? toMessage(numbers(value), value.shape) : toMessage(value, [value.length]) };
+  return { inline: "shape" in value ? toMessage(value.data, value.shape) : toMessage(value, [value.length]) };
 }
 
 const unitOf = (unit: Unit) => (unit === "absolute" ? "STRENGTH_UNIT_ABSOLUTE" : "STRENGTH_UNIT_RESIDUAL_NORM");

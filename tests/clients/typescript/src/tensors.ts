@@ -7,11 +7,11 @@ import type { TensorHeader__Output } from "./generated/lab/tensor/v1/TensorHeade
 
 const MAX_CHUNK_BYTES = 1 << 20;
 
-/** Elements, row-major. FP16 and BF16 become 32-bit floats, which hold every value of theirs. */
+/** Elements, row-major. FP16 and BF16 become 32-bit floats, which hold every value of theirs; INT64 doubles, exact below 2^53. */
 export interface Tensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly data: Float32Array | Float64Array | Int32Array | BigInt64Array;
+  readonly data: Float32Array | Float64Array | Int32Array;
 }
 
 /** Bytes that are not what was announced. Names the tensor, and of a stream the chunk. */
@@ -23,11 +23,6 @@ export class CorruptTensor extends Error {
 export function toMessage(values: ArrayLike<number>, shape: readonly number[]): TensorMessage {
   const floats = Float32Array.from(values);
   return { dataType: "DATA_TYPE_FP32", shape: [...shape], data: Buffer.from(floats.buffer) };
-}
-
-/** A tensor's elements as numbers. */
-export function numbers(tensor: Tensor): ArrayLike<number> {
-  return tensor.data instanceof BigInt64Array ? Array.from(tensor.data, Number) : tensor.data;
 }
 
 /** Puts the tensors of a stream of frames together and trusts none of them: order, lengths and checksums are checked. */
@@ -93,7 +88,7 @@ function decodeRaw(name: string, bytes: Uint8Array, count: number, dataType: str
   const buffer = Uint8Array.from(bytes).buffer;
   switch (dataType) {
     case "DATA_TYPE_FP64": return new Float64Array(buffer);
-    case "DATA_TYPE_INT64": return new BigInt64Array(buffer);
+    case "DATA_TYPE_INT64": return Float64Array.from(new BigInt64Array(buffer), Number);
     case "DATA_TYPE_INT32": return new Int32Array(buffer);
     case "DATA_TYPE_FP16": return Float32Array.from(new Uint16Array(buffer), halfToFloat);
     case "DATA_TYPE_BF16": return new Float32Array(Uint32Array.from(new Uint16Array(buffer), (bits) => bits << 16).buffer);
