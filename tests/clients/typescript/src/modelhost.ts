@@ -142,7 +142,7 @@ export class Host {
     const sending = (async () => {
       for (const [id, run] of requests) {
         // A full buffer means that the service does not take more for now.
-        if (!call.write({ id, run }) && !call.destroyed) await new Promise<void>((resolve) => call.once("drain", resolve).once("close", resolve));
+        if (!call.write({ id, run }) && !call.destroyed) await drained(call);
       }
       call.end();
     })();
@@ -222,6 +222,17 @@ function input(prompts: Prompts): Input {
   if (typeof prompts[0] === "string") return { texts: { texts: prompts as string[] } };
   const rows = (typeof prompts[0] === "number" ? [prompts] : prompts) as number[][];
   return { tokens: { rows: rows.map((ids) => ({ ids })) } };
+}
+
+/** Waits until a call takes more messages, or is over. */
+function drained(call: NodeJS.EventEmitter): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      call.off("drain", go).off("close", go);
+      resolve();
+    };
+    call.on("drain", go).on("close", go);
+  });
 }
 
 /** A call's responses. Whoever stops reading ends the call. */
