@@ -9,22 +9,27 @@ namespace Lab.Benchmarks.Hosting;
 /// <summary>
 /// Bytes a second of ModelHost's activation stream, from the request to the last frame, to a client that checks and assembles every
 /// frame; against a bare gRPC stream of prepared buffers of equal size through the same Kestrel and the same client settings. The
-/// model has wide activations and hardly any arithmetic. Alternating, over loopback.
+/// model has wide activations and hardly any arithmetic, and each is sent several times. Alternating, over loopback.
 /// </summary>
 internal sealed class StreamBenchmark : IBenchmark
 {
-    private const int Rows = 2;
-    private const int Length = 512;
+    private const int Rows = 1;
+    private const int Length = 256;
+    private const int Repeats = 4;
     private const int Repetitions = 9;
 
-    private static readonly string[] Captures = ["hook_embed", "blocks.0.hook_resid_pre", "blocks.0.hook_attn_out", "blocks.0.hook_resid_mid", "blocks.0.hook_mlp_out", "blocks.0.hook_resid_post"];
+    private static readonly string[] Sites =
+    [
+        "hook_embed", "blocks.0.hook_resid_pre", "blocks.0.ln1.hook_normalized", "blocks.0.attn.hook_read", "blocks.0.hook_attn_out", "blocks.0.hook_resid_mid", "blocks.0.hook_mlp_in",
+        "blocks.0.ln2.hook_normalized", "blocks.0.mlp.hook_read", "blocks.0.hook_mlp_out", "blocks.0.hook_resid_post", "ln_final.hook_normalized", "unembed.hook_in",
+    ];
 
     public string Name => "stream";
 
     public async Task RunAsync(BenchmarkReport report, CancellationToken ct)
     {
         await using HostUnderTest host = await HostUnderTest.StartAsync(BenchmarkModels.WriteWide, ct);
-        RunRequest request = HostUnderTest.Request(Enumerable.Range(0, Rows).Select(row => BenchmarkModels.Tokens(Length, row, BenchmarkModels.Wide.DVocab)), Captures);
+        RunRequest request = HostUnderTest.Request(Enumerable.Range(0, Rows).Select(row => BenchmarkModels.Tokens(Length, row, BenchmarkModels.Wide.DVocab)), Enumerable.Repeat(Sites, Repeats).SelectMany(sites => sites));
         RunRequest silent = new(request) { Captures = { } };
         silent.Captures.Clear();
         long bytes = (await host.RunAsync(request, ct)).Bytes;
@@ -37,7 +42,7 @@ internal sealed class StreamBenchmark : IBenchmark
             forward.Add((await host.RunAsync(silent, ct)).Milliseconds);
         }
 
-        report.Note($"stream: {bytes / 1e6:F0} MB per answer, {Captures.Length} sites, {Rows} x {Length} tokens, d_model {BenchmarkModels.Wide.DModel}.");
+        report.Note($"stream: {bytes / 1e6:F0} MB per answer, {Sites.Length} sites {Repeats} times, {Rows} x {Length} tokens, d_model {BenchmarkModels.Wide.DModel}.");
         double stream = report.Median($"{Name}.model_host", model, "MB/s from the request on, forward pass included");
         double reference = report.Median($"{Name}.bare", bare, "MB/s of prepared buffers");
         _ = report.Median($"{Name}.forward", forward, "ms of the same run without captures");

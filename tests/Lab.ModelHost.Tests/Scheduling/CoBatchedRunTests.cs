@@ -27,7 +27,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         try
         {
             Task<T>[] begun = calls();
-            await WaitingAsync(waiting);
+            await WaitingAsync(waiting, begun);
             if (meanwhile is not null) await meanwhile();
             release.Set();
             return await Task.WhenAll(begun);
@@ -39,9 +39,16 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         }
     }
 
-    private async Task WaitingAsync(int count)
+    /// <summary>Waits until so many requests wait. One that has ended meanwhile will never be among them: that fails at once.</summary>
+    private async Task WaitingAsync(int count, params IEnumerable<Task> begun)
     {
-        while ((await QueueAsync()).Length != count) TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+        while ((await QueueAsync()).Length != count)
+        {
+            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
+            if (begun.FirstOrDefault(call => call.IsCompleted) is not { } ended) continue;
+            await ended;
+            throw new InvalidOperationException("A call ended before it could run.");
+        }
     }
 
     private async Task<ModelQueue> QueueAsync() =>
@@ -134,14 +141,19 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
     [Fact]
     public async Task Run_DeadClient_FreesItsPlaceInTheQueue()
     {
+        Task dying = Task.CompletedTask;
         RunReply[] results = await TogetherAsync<RunReply>(
             () =>
             {
-                _ = DieAsync();
+                dying = DieAsync();
                 return [_lab.RunAsync(NewRequest(1))];
             },
-            2,
-            () => WaitingAsync(1));
+            1,
+            async () =>
+            {
+                await dying;
+                await WaitingAsync(1);
+            });
 
         results[0].Summary.BatchedRequests.ShouldBe(1);
 
