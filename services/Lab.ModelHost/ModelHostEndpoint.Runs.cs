@@ -15,7 +15,7 @@ internal sealed partial class ModelHostEndpoint
         RunRequest run = request.Run ?? throw new InvalidRequestException("run", "A run is required.");
         using ModelLease lease = await registry.LeaseAsync(run.Model, "run.model", context.CancellationToken);
         List<string> unmatched = [];
-        RunPlan plan = RunPlan.Of(lease.Model.Hooks, lease.Model.Config, run.ToOrder(lease.Model, "run."), unmatched);
+        RunPlan plan = RunPlan.Of(lease.Model.Hooks, lease.Model.Config, run.ToOrder(lease.Model, "run."), unmatched, parameters: lease.Model.Parameters);
         return plan.ToResponse(lease.Model, unmatched);
     }
 

@@ -19,7 +19,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
     {
         ResidentModel model = lease.Model;
         RunRequest run = request.ToRun();
-        RunPlan forward = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model));
+        RunPlan forward = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model), parameters: model.Parameters);
         GradientPlan gradients = GradientPlan.Resolve(
             model.Hooks, model.Config, model.Facts.Parameters.ToDictionary(parameter => parameter.Name, parameter => parameter.Shape), forward.Forward, request.Objective.ToCore(), request.Targets.ToCore());
         RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape) with { Selection = gradient.Selection })]);
@@ -41,6 +41,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
 
         (GradientResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();
         PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
+        PassRunner.RequireFired(plan.Order.Edits, result.EditFireCounts);
         await writer.WriteAsync(
             new GradientsResponse
             {
@@ -48,7 +49,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
                 {
                     Objectives = { result.Objectives },
                     ZeroTensors = { result.ZeroGradients.Select(gradient => forward.Tensors.Count + gradient) },
-                    Run = new PassResult(result.FireCounts, queue, compute, 1, forward.Forward.Batch.Count).ToSummary(),
+                    Run = (new PassResult(result.FireCounts, queue, compute, 1, forward.Forward.Batch.Count) { EditFireCounts = result.EditFireCounts }).ToSummary(),
                 },
             },
             ct);

@@ -14,7 +14,6 @@ internal static class RunMapping
     /// <summary>What a request asks for, all but its selectors and values checked against the model.</summary>
     public static RunOrder ToOrder(this RunRequest request, ResidentModel model, string prefix = "")
     {
-        Unsupported.Require(request.WeightEdits.Count == 0, $"{prefix}weight_edits");
         if (request.Input is not null && !Enum.IsDefined(request.Input.PaddingSide)) throw new InvalidRequestException($"{prefix}input.padding_side", $"{(int)request.Input.PaddingSide} is no side.");
         LogitsSelection logits = request.Logits switch
         {
@@ -39,7 +38,10 @@ internal static class RunMapping
             type,
             request.Budget.ToLimits($"{prefix}budget"),
             request.Priority.ToCore($"{prefix}priority"),
-            prefix);
+            prefix)
+        {
+            Edits = request.WeightEdits.ToCore($"{prefix}weight_edits"),
+        };
     }
 
     /// <summary>How captured tensors are encoded.</summary>
@@ -83,6 +85,7 @@ internal static class RunMapping
     public static RunSummary ToSummary(this PassResult result) => new()
     {
         FireCounts = { result.FireCounts },
+        WeightEditFireCounts = { result.EditFireCounts },
         QueueMs = result.QueueTime.TotalMilliseconds,
         ComputeMs = result.ComputeTime.TotalMilliseconds,
         BatchedRequests = result.Requests,

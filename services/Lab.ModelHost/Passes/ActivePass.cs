@@ -52,6 +52,7 @@ internal sealed class ActivePass : IAsyncDisposable
         {
             PassResult result = await runner.RunAsync(lease.Model, plan, _begun.SetResult, tensor => _tensors.Writer.TryWrite(tensor), _end.Token);
             PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
+            PassRunner.RequireFired(plan.Order.Edits, result.EditFireCounts);
             return result;
         }
         finally

@@ -6,4 +6,8 @@ namespace Lab.ModelHost.Passes;
 /// <param name="ComputeTime">The forward pass, with its copies to host memory.</param>
 /// <param name="Requests">Requests that shared the pass.</param>
 /// <param name="Rows">Rows of all of them.</param>
-internal sealed record PassResult(IReadOnlyList<int> FireCounts, TimeSpan QueueTime, TimeSpan ComputeTime, int Requests, int Rows);
+internal sealed record PassResult(IReadOnlyList<int> FireCounts, TimeSpan QueueTime, TimeSpan ComputeTime, int Requests, int Rows)
+{
+    /// <summary>For each weight edit, to how many tokens it applied.</summary>
+    public IReadOnlyList<int> EditFireCounts { get; init; } = [];
+}

@@ -42,4 +42,15 @@ internal sealed class PassRunner(TimeProvider time)
             }
         }
     }
+
+    /// <summary>Requires that every weight edit applied to a token, unless it need not.</summary>
+    /// <exception cref="FailedPreconditionException">One did not.</exception>
+    public static void RequireFired(IReadOnlyList<WeightEdit> edits, IReadOnlyList<int> fireCounts)
+    {
+        for (int i = 0; i < edits.Count; i++)
+        {
+            if (fireCounts[i] == 0 && !edits[i].AllowUnfired)
+                throw new FailedPreconditionException("WEIGHT_EDIT_NOT_FIRED", $"weight_edits[{i}] of '{edits[i].Parameter}' applied to no token.");
+        }
+    }
 }

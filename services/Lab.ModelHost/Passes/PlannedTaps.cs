@@ -9,6 +9,7 @@ internal sealed class PlannedTaps : IDisposable
 {
     private readonly ForwardPlan _plan;
     private readonly InterventionTap _interventions;
+    private readonly WeightEdits? _edits;
 
     /// <param name="plan">The plan.</param>
     /// <param name="type">The type of what is captured.</param>
@@ -17,6 +18,7 @@ internal sealed class PlannedTaps : IDisposable
     {
         _plan = plan;
         _interventions = new InterventionTap(plan.Interventions, plan.Batch.Lengths, hasTwin: plan.NeedsTwin);
+        if (plan.Edits.Count > 0) _edits = new WeightEdits(plan.Edits, plan.Batch.Count, plan.NeedsTwin);
         bool isIdle = plan.Captures.Count + plan.Interventions.Count == 0;
         Tap = isIdle ? null : new ForwardTap(_interventions, new CaptureTap(plan.Captures, type, send, plan.NeedsTwin), CancellationToken.None);
     }
@@ -26,6 +28,12 @@ internal sealed class PlannedTaps : IDisposable
 
     /// <summary>The tap; null if it would do nothing.</summary>
     public IActivationTap? Tap { get; }
+
+    /// <summary>The changes to parameters; null for none.</summary>
+    public IWeightEdits? Edits => _edits;
+
+    /// <summary>For each weight edit, to how many tokens it applied.</summary>
+    public IReadOnlyList<int> EditFireCounts => _edits?.FireCounts ?? [];
 
     /// <summary>For each intervention, how many hook visits it changed.</summary>
     public IReadOnlyList<int> FireCounts => _interventions.FireCounts;

@@ -14,7 +14,7 @@ internal sealed class RunCalls(ModelRegistry registry, RunLimits limits, PassRun
     {
         using ModelLease lease = await registry.LeaseAsync(request.Model, "model", ct);
         ResidentModel model = lease.Model;
-        RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model));
+        RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model), parameters: model.Parameters);
         Encoding encoding = request.CaptureEncoding(plan);
         using IDisposable memory = limits.Admit(model.Config, plan);
         await using ActivePass pass = new(runner, lease, plan, ct);

@@ -21,4 +21,8 @@ internal sealed record RunOrder(
     TensorDataType DataType,
     RequestLimits Limits,
     WorkPriority Priority,
-    string Prefix);
+    string Prefix)
+{
+    /// <summary>Changes to parameters.</summary>
+    public IReadOnlyList<WeightEdit> Edits { get; init; } = [];
+}

@@ -32,11 +32,13 @@ internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyLis
     /// <param name="order">What is asked for.</param>
     /// <param name="unmatched">Gets the selectors that match nothing; if null, those are errors.</param>
     /// <param name="reach">The length that rows may still grow to in generation; 0 if they do not.</param>
+    /// <param name="parameters">The model's parameters; needed for weight edits.</param>
     /// <exception cref="ArgumentException">A selector or a value does not fit; ParamName is its path.</exception>
-    public static RunPlan Of(HookCatalog hooks, TransformerConfig config, RunOrder order, ICollection<string>? unmatched = null, int reach = 0)
+    public static RunPlan Of(
+        HookCatalog hooks, TransformerConfig config, RunOrder order, ICollection<string>? unmatched = null, int reach = 0, ParameterCatalog? parameters = null)
     {
         TokenBatch batch = order.Batch;
-        ForwardPlan forward = ForwardPlan.Resolve(hooks, batch, order.Captures, order.Interventions, order.Prefix, reach, unmatched);
+        ForwardPlan forward = ForwardPlan.Resolve(hooks, batch, order.Captures, order.Interventions, order.Prefix, reach, unmatched, edits: order.Edits, parameters: parameters);
         SentTensor Sent(string name, IReadOnlyList<long> shape) => SizeOf(order, name, shape);
 
         IEnumerable<SentTensor> logits = order.Logits switch

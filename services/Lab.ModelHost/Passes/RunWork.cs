@@ -52,6 +52,7 @@ internal sealed class RunWork : PassWork
         return new PassMember(_taps.Rows)
         {
             Tap = _taps.Tap,
+            Edits = _taps.Edits,
             Logits = _plan.Order.Logits switch
             {
                 LogitsSelection.None => LogitSelection.None,
@@ -82,7 +83,14 @@ internal sealed class RunWork : PassWork
         Dispose();
         if (failure is OperationCanceledException) _result.TrySetCanceled(Token.IsCancellationRequested ? Token : _pass!.Stopping);
         else if (failure is not null) _result.TrySetException(failure);
-        else _result.TrySetResult(new PassResult(_taps!.FireCounts, _time.GetElapsedTime(_submitted, _pass!.Started), elapsed, _pass.Requests, _pass.Rows));
+        else
+        {
+            _result.TrySetResult(new PassResult(_taps!.FireCounts, _time.GetElapsedTime(_submitted, _pass!.Started), elapsed, _pass.Requests, _pass.Rows)
+            {
+                EditFireCounts = _taps.EditFireCounts,
+            });
+        }
+
         return false;
     }
 

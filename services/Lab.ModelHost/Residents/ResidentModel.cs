@@ -37,6 +37,8 @@ internal sealed class ResidentModel(
 
     public HookCatalog Hooks => transformer.Hooks;
 
+    public ParameterCatalog Parameters => transformer.Parameters;
+
     /// <summary>The model itself: to be used on the worker's thread only.</summary>
     public Transformer Transformer => transformer;
 

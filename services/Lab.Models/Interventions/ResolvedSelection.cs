@@ -33,8 +33,8 @@ public sealed class ResolvedSelection
     /// <summary>Tokens that it selects in this pass. A pass of a generation may have none.</summary>
     public int TokenCount => Tokens.PresentCount;
 
-    /// <summary>Whether the selector names tokens, so that <see cref="Positions"/> says more than the shape.</summary>
-    public bool NamesPositions => !Tokens.IsWhole;
+    /// <summary>Whether the selector names positions or narrows them, so that <see cref="Positions"/> says more than the shape.</summary>
+    public bool NamesPositions => Tokens.NamesPositions;
 
     /// <summary>For each selected row the positions that it has, in the order of <see cref="Shape"/>, generated ones counted on from the prompt.</summary>
     public IEnumerable<(int Row, IReadOnlyList<int> Positions)> Positions =>

@@ -43,6 +43,9 @@ internal sealed class TokenSelection
     /// <summary>Whether it is all rows and positions in order, padding included.</summary>
     public bool IsWhole => _hasAllRows && _indices is null;
 
+    /// <summary>Whether it is not simply all of each row.</summary>
+    public bool NamesPositions => _indices is not null;
+
     /// <summary>Selected tokens of all rows.</summary>
     public int PresentCount { get; }
 
