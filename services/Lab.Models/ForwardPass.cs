@@ -132,7 +132,8 @@ internal sealed class ForwardPass
         return Tap(hooks.MlpOut, added);
     }
 
-    private Tensor? Logits(Tensor x)
+    /// <summary>From the residual stream to the logits.</summary>
+    public Tensor? Logits(Tensor x)
     {
         // Only the wanted tokens go through the unembedding, the largest matrix, unless somebody looks at all of them on the way.
         bool isChanged = Wants(_hooks.UnembedOut) || Touches(_weights.LnFinal.Gain) || Touches(_weights.LnFinal.Bias) || Touches(_weights.Unembedding)

@@ -71,6 +71,19 @@ public sealed class Transformer : IDisposable
         return logits?.MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// What a residual stream would predict if the model ended there (logit lens): the final norm, the unembedding, and whatever else
+    /// the model makes logits of.
+    /// </summary>
+    /// <param name="residual">[rows, pos, d_model].</param>
+    /// <param name="input">The tokens [rows, pos], which logits to give, and changes to parameters.</param>
+    /// <returns>As <see cref="Forward(ForwardInput, IActivationTap?)"/> gives them.</returns>
+    public Tensor? Unembed(Tensor residual, ForwardInput input)
+    {
+        using var scope = NewDisposeScope();
+        return new ForwardPass(this, input, tap: null).Logits(residual)?.MoveToOuterDisposeScope();
+    }
+
     /// <inheritdoc/>
     public void Dispose() => Weights.Dispose();
 }
