@@ -1,4 +1,5 @@
 using Lab.Artifacts;
+using Lab.ModelHost.Diffs;
 using Lab.ModelHost.Generation;
 using Lab.ModelHost.Gradients;
 using Lab.ModelHost.OpenInference;
@@ -43,6 +44,7 @@ public static class ModelHostServices
         services.AddSingleton<StatisticsReply>();
         services.AddSingleton<StatisticsCalls>();
         services.AddSingleton<GradientCalls>();
+        services.AddSingleton<DiffCalls>();
         return builder;
     }
 

@@ -28,7 +28,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
         using IDisposable memory = limits.Admit(model.Config, plan);
 
         await using ExclusivePass<GradientResult> pass = new(
-            lease, time, (send, token) => GradientPass.Run(model.Transformer, gradients, plan.Order.DataType, send, token), ct);
+            lease, time, plan.Order.Limits, (send, token) => GradientPass.Run(model.Transformer, gradients, plan.Order.DataType, send, token), ct);
         await pass.BeginAsync();
         RunStarted started = plan.ToStarted(model, run);
         for (int i = 0; i < gradients.Gradients.Count; i++) started.Tensors[forward.Tensors.Count + i].Target = gradients.Gradients[i].Target;

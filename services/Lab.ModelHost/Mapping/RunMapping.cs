@@ -48,21 +48,22 @@ internal static class RunMapping
     /// <exception cref="InvalidRequestException">The encoding cannot carry what the plan captures.</exception>
     public static Encoding CaptureEncoding(this RunRequest request, RunPlan plan)
     {
+        string field = $"{plan.Order.Prefix}encoding";
         Encoding encoding = request.Encoding == Encoding.Unspecified ? Encoding.Raw : request.Encoding;
-        if (!Enum.IsDefined(encoding)) throw new InvalidRequestException("encoding", $"{(int)encoding} is no encoding.");
+        if (!Enum.IsDefined(encoding)) throw new InvalidRequestException(field, $"{(int)encoding} is no encoding.");
         if (encoding == Encoding.Raw) return encoding;
-        if (plan.Order.DataType != TensorDataType.Float32) throw new InvalidRequestException("encoding", $"{encoding} is for FP32 only.");
+        if (plan.Order.DataType != TensorDataType.Float32) throw new InvalidRequestException(field, $"{encoding} is for FP32 only.");
         foreach (SentTensor tensor in plan.Tensors)
         {
             if (encoding == Encoding.Int8Scaled && tensor.Name.EndsWith("hook_attn_scores", StringComparison.Ordinal))
             {
-                throw new InvalidRequestException("encoding", $"{encoding} cannot carry the minus infinities of {tensor.Name}.");
+                throw new InvalidRequestException(field, $"{encoding} cannot carry the minus infinities of {tensor.Name}.");
             }
 
             // An element takes up to twice its bytes.
             if (encoding == Encoding.Sparse && tensor.SizeBytes > Array.MaxLength / 2 - sizeof(long))
             {
-                throw new InvalidRequestException("encoding", $"{encoding} cannot carry the {tensor.SizeBytes} bytes of {tensor.Name}.");
+                throw new InvalidRequestException(field, $"{encoding} cannot carry the {tensor.SizeBytes} bytes of {tensor.Name}.");
             }
         }
 

@@ -20,12 +20,13 @@ internal sealed class ExclusivePass<T> : IAsyncDisposable
 
     /// <param name="lease">Ends with the work: a slow reader must not keep the model.</param>
     /// <param name="time">Measures.</param>
+    /// <param name="limits">What it may cost: its time on the model's thread.</param>
     /// <param name="job">The work: gets where to send tensors, and what cancels it.</param>
     /// <param name="ct">Cancels it.</param>
-    public ExclusivePass(ModelLease lease, TimeProvider time, Func<Action<HostTensor>, CancellationToken, T> job, CancellationToken ct)
+    public ExclusivePass(ModelLease lease, TimeProvider time, RequestLimits limits, Func<Action<HostTensor>, CancellationToken, T> job, CancellationToken ct)
     {
         _end = CancellationTokenSource.CreateLinkedTokenSource(ct);
-        _result = RunAsync(lease, time, job);
+        _result = RunAsync(lease, time, limits, job);
     }
 
     /// <summary>What it gives, in order. It ends with the work, however that ends.</summary>
@@ -40,6 +41,7 @@ internal sealed class ExclusivePass<T> : IAsyncDisposable
 
     /// <summary>What became of the work, how long it waited for the model's thread, and how long it took.</summary>
     /// <exception cref="FailedPreconditionException">A number is not finite.</exception>
+    /// <exception cref="ResourceExhaustedException">Its time was spent.</exception>
     public Task<(T Result, TimeSpan Queue, TimeSpan Compute)> EndAsync() => _result;
 
     public async ValueTask DisposeAsync()
@@ -49,20 +51,13 @@ internal sealed class ExclusivePass<T> : IAsyncDisposable
         _end.Dispose();
     }
 
-    private async Task<(T Result, TimeSpan Queue, TimeSpan Compute)> RunAsync(ModelLease lease, TimeProvider time, Func<Action<HostTensor>, CancellationToken, T> job)
+    private async Task<(T Result, TimeSpan Queue, TimeSpan Compute)> RunAsync(
+        ModelLease lease, TimeProvider time, RequestLimits limits, Func<Action<HostTensor>, CancellationToken, T> job)
     {
         long submitted = time.GetTimestamp();
         try
         {
-            return await lease.Model.Worker.RunAsync(
-                token =>
-                {
-                    long started = time.GetTimestamp();
-                    _begun.SetResult();
-                    T result = job(tensor => _tensors.Writer.TryWrite(tensor), token);
-                    return (result, time.GetElapsedTime(submitted, started), time.GetElapsedTime(started));
-                },
-                _end.Token);
+            return await lease.Model.Worker.RunAsync(token => Run(submitted, time, limits.MaxTime, job, token), _end.Token);
         }
         catch (NonFiniteActivationException e)
         {
@@ -72,6 +67,23 @@ internal sealed class ExclusivePass<T> : IAsyncDisposable
         {
             _tensors.Writer.Complete();
             lease.Dispose();
+        }
+    }
+
+    private (T Result, TimeSpan Queue, TimeSpan Compute) Run(long submitted, TimeProvider time, TimeSpan maxTime, Func<Action<HostTensor>, CancellationToken, T> job, CancellationToken ct)
+    {
+        long started = time.GetTimestamp();
+        _begun.SetResult();
+        using CancellationTokenSource outOfTime = maxTime > TimeSpan.Zero ? new CancellationTokenSource(maxTime, time) : new CancellationTokenSource();
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(ct, outOfTime.Token);
+        try
+        {
+            T result = job(tensor => _tensors.Writer.TryWrite(tensor), either.Token);
+            return (result, time.GetElapsedTime(submitted, started), time.GetElapsedTime(started));
+        }
+        catch (OperationCanceledException) when (!ct.IsCancellationRequested)
+        {
+            throw new ResourceExhaustedException("TIME_BUDGET_EXCEEDED", $"The budget of {maxTime.TotalMilliseconds} ms on the model's thread is spent.");
         }
     }
 }

@@ -17,13 +17,16 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     public long HeldBytes => Interlocked.Read(ref _heldBytes);
 
     /// <summary>Takes the memory that a run's tensors need until they are sent.</summary>
+    /// <param name="config">The model's sizes.</param>
+    /// <param name="plan">The run.</param>
+    /// <param name="isTwice">Whether the pass has the rows twice even if the plan needs no twin.</param>
     /// <returns>Gives it back when disposed.</returns>
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
-    public IDisposable Admit(TransformerConfig config, RunPlan plan)
+    public IDisposable Admit(TransformerConfig config, RunPlan plan, bool isTwice = false)
     {
         RequireBytes(plan.TotalBytes, plan.Order.Limits.MaxBytes);
         RequireTokens(plan.Order.Limits, plan.Forward.Batch.Lengths.Sum(length => (long)length));
-        RequireSize(config, plan.Forward);
+        RequireSize(config, plan.Forward, isTwice);
         return Hold(plan.TotalBytes);
     }
 
@@ -58,9 +61,9 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     }
 
     /// <summary>Requires that a pass fits into memory.</summary>
-    public void RequireSize(TransformerConfig config, ForwardPlan plan)
+    public void RequireSize(TransformerConfig config, ForwardPlan plan, bool isTwice = false)
     {
-        long bytes = PassCost.LargestTensorBytes(config, plan.Batch.Count, plan.Batch.Length, PassCost.HasScores(config, plan));
+        long bytes = PassCost.LargestTensorBytes(config, (isTwice || plan.NeedsTwin ? 2 : 1) * plan.Batch.Count, plan.Batch.Length, PassCost.HasScores(config, plan));
         if (bytes > _options.MaxIntermediateBytes)
         {
             throw new ResourceExhaustedException(

@@ -15,6 +15,10 @@ internal sealed record SentTensor(string Name, IReadOnlyList<long> Shape, long S
 
     /// <summary>Whether it is a capture, and <see cref="ResolvedSelection.Index"/> its number.</summary>
     public bool IsCapture { get; init; }
+
+    /// <summary>Raw bytes of a tensor; at most what 64 bits can count.</summary>
+    public static long Bytes(IReadOnlyList<long> shape, TensorDataType type) =>
+        (long)Int128.Min(shape.Aggregate((Int128)type.Size(), (product, size) => product * size), long.MaxValue);
 }
 
 /// <summary>What a run would do, send and cost. Everything in it is checked.</summary>
@@ -53,15 +57,15 @@ internal sealed record RunPlan(ForwardPlan Forward, RunOrder Order, IReadOnlyLis
 
     /// <summary>How the rows of one of the tensors lie; null if it has no positions.</summary>
     public RowLayout? LayoutOf(int tensor) =>
-        Tensors[tensor].Selection is { } selection ? RowLayout.Of(selection, Order.Batch)
-        : Tensors[tensor] is { Name: LogitsName, Shape.Count: 3 } ? RowLayout.OfRows(Order.Batch)
+        Tensors[tensor].Selection is { } selection ? RowLayout.Of(selection, Order.Batch, Tensors[tensor].Shape.Count)
+        : Tensors[tensor] is { Name: LogitsName or $"delta/{LogitsName}", Shape.Count: 3 } ? RowLayout.OfRows(Order.Batch)
+        : Tensors[tensor].Name == "kl" ? RowLayout.OfRows(Order.Batch, Tensors[tensor].Shape.Count == 3 ? (int)Tensors[tensor].Shape[0] : null)
         : null;
 
     /// <summary>A tensor of the run's type that is sent beside the plan's.</summary>
     public SentTensor Sent(string name, IReadOnlyList<long> shape) => SizeOf(Order, name, shape);
 
-    private static SentTensor SizeOf(RunOrder order, string name, IReadOnlyList<long> shape) =>
-        new(name, shape, Clamp(shape.Aggregate((Int128)order.DataType.Size(), (product, size) => product * size)));
+    private static SentTensor SizeOf(RunOrder order, string name, IReadOnlyList<long> shape) => new(name, shape, SentTensor.Bytes(shape, order.DataType));
 
     private static long Clamp(Int128 bytes) => (long)Int128.Min(bytes, long.MaxValue);
 }

@@ -98,6 +98,9 @@ public sealed class OperationGradientTests
                 InterventionOperation.Set set => set.Value,
                 InterventionOperation.Add add => add.Value,
                 InterventionOperation.Mean mean => mean.Value,
+                InterventionOperation.ProjectOut project => project.Directions,
+                InterventionOperation.ProjectOnto project => project.Directions,
+                InterventionOperation.SwapSubspace swap => swap.Directions,
                 _ => null,
             },
             operand);
