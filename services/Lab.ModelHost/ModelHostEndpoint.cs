@@ -13,7 +13,7 @@ namespace Lab.ModelHost;
 
 /// <summary>The service's calls: one file for each kind, models and what they have here.</summary>
 internal sealed partial class ModelHostEndpoint(
-    ModelRegistry registry, RunCalls runs, RunManyCalls manyRuns, TextGenerator generator, StatisticsCalls statistics, GradientCalls gradients, DiffCalls diffs)
+    ModelRegistry registry, RunCalls runs, RunManyCalls manyRuns, GenerationCalls generations, StatisticsCalls statistics, GradientCalls gradients, DiffCalls diffs)
     : ModelHostService.ModelHostServiceBase
 {
     public override async Task<Model> GetModel(GetModelRequest request, ServerCallContext context) =>

@@ -18,6 +18,11 @@ public sealed class ModelHostOptions
     [Range(1, long.MaxValue)]
     public long MaxHeldBytes { get; set; } = 4L << 30;
 
+    /// <summary>The most bytes of keys and values that all generations together may hold.</summary>
+    /// <value>The default value is 4 GiB.</value>
+    [Range(1, long.MaxValue)]
+    public long MaxCacheBytes { get; set; } = 4L << 30;
+
     /// <summary>The most bytes that the largest intermediate tensor of a pass may have.</summary>
     /// <value>The default value is 4 GiB.</value>
     [Range(1, long.MaxValue)]

@@ -35,7 +35,7 @@ public static class ModelHostServices
         services.AddSingleton<PassRunner>();
         services.AddSingleton<RunCalls>();
         services.AddSingleton<RunManyCalls>();
-        services.AddSingleton<TextGenerator>();
+        services.AddSingleton<GenerationCalls>();
         services.AddSingleton<TensorSources>();
         services.AddGrpc().AddServiceOptions<ModelHostEndpoint>(grpc => grpc.Interceptors.Add<TensorSourceInterceptor>());
         services.AddSingleton<StatisticsInputs>();

@@ -110,6 +110,27 @@ public sealed class HostedLab : IAsyncLifetime
         return new RunReply(started, tensors, summary);
     }
 
+    /// <summary>Generates and reads everything.</summary>
+    public async Task<GenerateReply> GenerateAsync(GenerateRequest request, ModelHostService.ModelHostServiceClient? client = null)
+    {
+        using AsyncServerStreamingCall<GenerateResponse> call = (client ?? Client).Generate(request, cancellationToken: TestContext.Current.CancellationToken);
+        IAsyncStreamReader<GenerateResponse> stream = call.ResponseStream;
+        (await stream.MoveNext(TestContext.Current.CancellationToken)).ShouldBeTrue();
+        GenerateReply reply = new(stream.Current.Started.ShouldNotBeNull());
+        TensorFrameReader reader = new();
+        while (await stream.MoveNext(TestContext.Current.CancellationToken))
+        {
+            reply.Finished.ShouldBeNull();
+            if (stream.Current.Token is { } token) reply.Tokens.Add(token);
+            if (stream.Current.Frame is { } frame && reader.Accept(frame.Frame) is { } tensor) reply.Tensors.Add((frame.HasStep ? frame.Step : null, reply.Tokens.Count, tensor));
+            reply.Finished = stream.Current.Finished;
+        }
+
+        reader.Complete();
+        reply.Finished.ShouldNotBeNull();
+        return reply;
+    }
+
     /// <summary>Reads what follows the first message.</summary>
     public static async Task<(RunSummary Summary, List<HostTensor> Tensors)> ReadTensorsAsync(IAsyncStreamReader<RunResponse> stream)
     {
@@ -130,6 +151,17 @@ public sealed class HostedLab : IAsyncLifetime
 
 /// <summary>All that a run sent.</summary>
 public sealed record RunReply(RunStarted Started, List<HostTensor> Tensors, RunSummary Summary);
+
+/// <summary>All that a generation sent.</summary>
+public sealed record GenerateReply(GenerateStarted Started)
+{
+    public List<SampledToken> Tokens { get; } = [];
+
+    /// <summary>Captured tensors: the decoding step, the tokens that came before, the tensor.</summary>
+    public List<(int? Step, int Before, HostTensor Tensor)> Tensors { get; } = [];
+
+    public GenerateFinished? Finished { get; set; }
+}
 
 internal static class CallErrors
 {

@@ -22,20 +22,12 @@ internal static class RunMapping
             LogitsMode.All => LogitsSelection.All,
             _ => throw new InvalidRequestException($"{prefix}logits", $"{(int)request.Logits} is no mode."),
         };
-        TensorDataType type = request.DataType switch
-        {
-            DataType.Unspecified or DataType.Fp32 => TensorDataType.Float32,
-            DataType.Fp16 => TensorDataType.Float16,
-            DataType.Bf16 => TensorDataType.BFloat16,
-            DataType.Fp64 when model.Facts.Type == TensorDataType.Float64 => TensorDataType.Float64,
-            _ => throw new InvalidRequestException($"{prefix}data_type", "Tensors are sent as FP32, FP16 or BF16, of FP64 models as FP64 too."),
-        };
         return new RunOrder(
             request.Input.ToBatch(model, $"{prefix}input"),
             request.Captures.ToCore($"{prefix}captures"),
             request.Interventions.ToCore($"{prefix}interventions"),
             logits,
-            type,
+            request.DataType.ToCaptureType(model, $"{prefix}data_type"),
             request.Budget.ToLimits($"{prefix}budget"),
             request.Priority.ToCore($"{prefix}priority"),
             prefix)
@@ -44,12 +36,25 @@ internal static class RunMapping
         };
     }
 
+    /// <summary>The type that captured tensors are sent as.</summary>
+    public static TensorDataType ToCaptureType(this DataType type, ResidentModel model, string field) => type switch
+    {
+        DataType.Unspecified or DataType.Fp32 => TensorDataType.Float32,
+        DataType.Fp16 => TensorDataType.Float16,
+        DataType.Bf16 => TensorDataType.BFloat16,
+        DataType.Fp64 when model.Facts.Type == TensorDataType.Float64 => TensorDataType.Float64,
+        _ => throw new InvalidRequestException(field, "Tensors are sent as FP32, FP16 or BF16, of FP64 models as FP64 too."),
+    };
+
     /// <summary>How captured tensors are encoded.</summary>
     /// <exception cref="InvalidRequestException">The encoding cannot carry what the plan captures.</exception>
-    public static Encoding CaptureEncoding(this RunRequest request, RunPlan plan)
+    public static Encoding CaptureEncoding(this RunRequest request, RunPlan plan) => request.Encoding.ToCaptureEncoding(plan);
+
+    /// <inheritdoc cref="CaptureEncoding"/>
+    public static Encoding ToCaptureEncoding(this Encoding encoding, RunPlan plan)
     {
         string field = $"{plan.Order.Prefix}encoding";
-        Encoding encoding = request.Encoding == Encoding.Unspecified ? Encoding.Raw : request.Encoding;
+        if (encoding == Encoding.Unspecified) encoding = Encoding.Raw;
         if (!Enum.IsDefined(encoding)) throw new InvalidRequestException(field, $"{(int)encoding} is no encoding.");
         if (encoding == Encoding.Raw) return encoding;
         if (plan.Order.DataType != TensorDataType.Float32) throw new InvalidRequestException(field, $"{encoding} is for FP32 only.");

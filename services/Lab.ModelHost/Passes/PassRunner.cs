@@ -26,9 +26,13 @@ internal sealed class PassRunner(TimeProvider time)
         }
         catch (NonFiniteActivationException e)
         {
-            throw new FailedPreconditionException("NON_FINITE", e.Message) { Metadata = new Dictionary<string, string> { ["tensor"] = e.Name } };
+            throw NonFinite(e);
         }
     }
+
+    /// <summary>What a call fails with for a number that is not finite.</summary>
+    public static FailedPreconditionException NonFinite(NonFiniteActivationException e) =>
+        new("NON_FINITE", e.Message) { Metadata = new Dictionary<string, string> { ["tensor"] = e.Name } };
 
     /// <summary>Requires that every intervention fired, unless it may not.</summary>
     /// <exception cref="FailedPreconditionException">One did not.</exception>

@@ -1,3 +1,4 @@
+using Lab.ModelHost.Generation;
 using Lab.Models;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
@@ -12,6 +13,10 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
 
     private readonly ModelHostOptions _options = options.Value;
     private long _heldBytes;
+    private long _cacheBytes;
+
+    /// <summary>The bytes of keys and values that generations hold at the moment.</summary>
+    public long CacheBytes => Interlocked.Read(ref _cacheBytes);
 
     /// <summary>The bytes that runs hold at the moment.</summary>
     public long HeldBytes => Interlocked.Read(ref _heldBytes);
@@ -28,6 +33,32 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         RequireTokens(plan.Order.Limits, plan.Forward.Batch.Lengths.Sum(length => (long)length));
         RequireSize(config, plan.Forward, isTwice);
         return Hold(plan.TotalBytes);
+    }
+
+    /// <summary>Takes the memory that a generation needs: of captures until they are sent, of keys and values until its end.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="plan">The generation.</param>
+    /// <param name="cache">Gives the memory of keys and values back when disposed.</param>
+    /// <returns>Gives the memory of captures back when disposed.</returns>
+    /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by others.</exception>
+    public IDisposable Admit(TransformerConfig config, GenerationPlan plan, out IDisposable cache)
+    {
+        RunOrder order = plan.Order.Prefill;
+        RequireBytes(plan.TotalBytes, order.Limits.MaxBytes);
+        RequireTokens(order.Limits, plan.Order.Prompt.Length + 1);
+        RequireSize(config, plan.Prefill.Forward);
+        if (plan.CacheBytes > _options.MaxCacheBytes)
+            throw new ResourceExhaustedException("BATCH_TOO_LARGE", $"The keys and values would have {plan.CacheBytes} bytes; the most is {_options.MaxCacheBytes}.");
+        IDisposable captures = Hold(plan.TotalBytes);
+        if (Interlocked.Add(ref _cacheBytes, plan.CacheBytes) > _options.MaxCacheBytes)
+        {
+            Interlocked.Add(ref _cacheBytes, -plan.CacheBytes);
+            captures.Dispose();
+            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other generations hold the service's {_options.MaxCacheBytes} bytes of keys and values.", RetryDelay);
+        }
+
+        cache = new Share(() => Interlocked.Add(ref _cacheBytes, -plan.CacheBytes));
+        return captures;
     }
 
     /// <summary>Requires that a reply is within the service's limit, and its own budget unless that is 0.</summary>
@@ -49,7 +80,7 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
             throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryDelay);
         }
 
-        return new Held(this, bytes);
+        return new Share(() => Interlocked.Add(ref _heldBytes, -bytes));
     }
 
     /// <summary>Requires that a request's tokens are within its budget.</summary>
@@ -71,10 +102,10 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         }
     }
 
-    private sealed class Held(RunLimits limits, long bytes) : IDisposable
+    private sealed class Share(Action giveBack) : IDisposable
     {
-        private long _bytes = bytes;
+        private Action? _giveBack = giveBack;
 
-        public void Dispose() => Interlocked.Add(ref limits._heldBytes, -Interlocked.Exchange(ref _bytes, 0));
+        public void Dispose() => Interlocked.Exchange(ref _giveBack, null)?.Invoke();
     }
 }
