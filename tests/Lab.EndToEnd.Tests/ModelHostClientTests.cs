@@ -12,6 +12,7 @@ public sealed class ModelHostClientTests(ServedLab lab)
 {
     private static readonly string[] _models = ["hf-llama", "sparse-rms-sink-bigram"];
     private static readonly string[] _checks = ["golden", "steering", "frames", "encodings", "padding", "many", "gradients", "errors"];
+    private static readonly string[] _pythonChecks = [.. _checks, "statistics"];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -21,7 +22,7 @@ public sealed class ModelHostClientTests(ServedLab lab)
         await PythonClient.RequireAsync(Ct);
         using TemporaryFolder stubs = new();
         await PythonClient.GenerateAsync(stubs.Path, ["lab/tensor/v1", "lab/model_host/v1"], Ct);
-        await ExpectChecksAsync(PythonClient.Start("check_model_host.py", stubs.Path, [await lab.AddressAsync(), string.Join(',', _checks), .. _models.Select(ServedLab.Golden)]));
+        await ExpectChecksAsync(PythonClient.Start("check_model_host.py", stubs.Path, [await lab.AddressAsync(), string.Join(',', _pythonChecks), .. _models.Select(ServedLab.Golden)]), _pythonChecks);
     }
 
     [Fact]
@@ -29,7 +30,7 @@ public sealed class ModelHostClientTests(ServedLab lab)
     {
         TypeScriptClient.Require();
         await TypeScriptClient.BuildAsync(Ct);
-        await ExpectChecksAsync(TypeScriptClient.Start("check-model-host.js", [await lab.AddressAsync(), string.Join(',', _checks), .. _models.Select(ServedLab.Golden)]));
+        await ExpectChecksAsync(TypeScriptClient.Start("check-model-host.js", [await lab.AddressAsync(), string.Join(',', _checks), .. _models.Select(ServedLab.Golden)]), _checks);
     }
 
     [Fact]
@@ -47,11 +48,11 @@ public sealed class ModelHostClientTests(ServedLab lab)
         client.Output.Select(line => line.Split(':')[0]).ShouldBe(["server", "raw", "typed", "padding", "bf16", "errors"], client.Transcript);
     }
 
-    private async Task ExpectChecksAsync(LabProcess client)
+    private async Task ExpectChecksAsync(LabProcess client, IReadOnlyList<string> checks)
     {
         await using LabProcess owned = client;
         int code = await client.WaitForExitAsync(Ct);
         code.ShouldBe(0, client.Transcript + await lab.TranscriptAsync());
-        client.Output.Select(line => string.Join(':', line.Split(':')[..2])).ShouldBe(_models.SelectMany(model => _checks.Select(check => $"{model}: {check}")), client.Transcript);
+        client.Output.Select(line => string.Join(':', line.Split(':')[..2])).ShouldBe(_models.SelectMany(model => checks.Select(check => $"{model}: {check}")), client.Transcript);
     }
 }

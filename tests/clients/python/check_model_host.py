@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from crc32c import crc32c
-from interventions import RESIDUAL_NORM, add, at, by_operand, logit_difference, set_to
+from interventions import RESIDUAL_NORM, add, at, by_operand, logit_difference, mean, set_to
 from lab.tensor.v1.tensor_pb2 import TensorFrame
 from modelhost import Host, LabError, budget, run_request
 from tensors import CorruptTensor, TensorReader, read_safetensors
@@ -169,6 +169,31 @@ def check_gradients(host, model, folder, tokens, width):
     return f"slope {slope:.6f}, measured {measured:.6f}"
 
 
+def check_statistics(host, model, tokens):
+    """What is measured is what the captured activations give, in one call or merged; the stored mean ablates as the batch's own does."""
+    names = ["mean", "variance", "norm", "quantiles", "top_tokens", "range"]
+    captured = host.run(model, tokens, capture=[HOOK])[HOOK].astype(np.float64)
+    flat = captured.reshape(-1, captured.shape[-1])
+    whole = host.statistics(model, [tokens], [HOOK], names, quantiles=[0.5], top_k=3, store="")
+    near(whole[f"{HOOK}/mean"], flat.mean(axis=0))
+    near(whole[f"{HOOK}/variance"], flat.var(axis=0))
+    near(whole[f"{HOOK}/norm"][0], np.linalg.norm(flat, axis=1).mean())
+    near(whole[f"{HOOK}/max"], flat.max(axis=0))
+    median = np.quantile(flat, 0.5, axis=0, method="lower")
+    assert np.all(np.abs(whole[f"{HOOK}/quantiles"][:, 0] - median) <= 0.01 * np.abs(median) + 1e-5)
+    row, position, token = whole[f"{HOOK}/top_tokens"][0, 0]
+    near(captured[row, position, 0], flat[:, 0].max())
+    assert tokens[row][position] == token and whole.summary.hooks[0].tokens == len(flat)
+
+    shards = [host.statistics(model, [tokens[i:i + 1]], [HOOK], names, top_k=3, send_state=True) for i in range(len(tokens))]
+    merged = host.merge(shards, quantiles=[0.5])
+    for name in ("mean", "variance", "norm", "max", "top_values"):
+        near(merged[f"{HOOK}/{name}"], whole[f"{HOOK}/{name}"])
+
+    given, own = (host.run(model, tokens, logits="all", interventions=[mean(HOOK, value)]).logits for value in (whole.stored_mean(HOOK), None))
+    return f"{len(flat)} tokens; logits of mean ablation within {near(given, own, 1e-4):.1e}"
+
+
 def check_errors(host, model, tokens, width):
     """Bad requests fail with a status that names the field."""
     cases = [
@@ -204,6 +229,7 @@ def main(address, wanted, folders):
                 "many": lambda: check_many(host, model, tokens),
                 "generation": lambda: check_generation(host, model, tokens, width),
                 "gradients": lambda: check_gradients(host, model, folder, tokens, width),
+                "statistics": lambda: check_statistics(host, model, tokens),
                 "errors": lambda: check_errors(host, model, tokens, width),
             }
             for name in checks if wanted == "all" else wanted.split(","):

@@ -14,6 +14,7 @@ from lab.model_host.v1 import model_pb2 as models
 from lab.model_host.v1 import run_pb2 as runs
 from lab.model_host.v1 import text_pb2 as text
 from lab.tensor.v1 import tensor_pb2 as tensors
+from measures import Measured, merge_requests, statistics_request
 from tensors import TensorReader
 
 
@@ -150,6 +151,24 @@ class Host:
             interventions=[*interventions, *_steering(steer)], **options)
         with _stream(self.stub.Gradients(request, timeout=self._timeout)) as responses:
             return _read(responses)
+
+    def statistics(self, model, batches, hooks, statistics=(), *, store=None, progress=None, **options):
+        """Measures activations without sending them: a Measured.
+
+        batches: lists of prompts, each run together, or a `measures.corpus`. statistics: "mean", "variance", "norm", "quantiles",
+        "top_tokens", "bottom_tokens", "range", "nonzero" or "covariance"; by default the first three. store: None, or the name of the
+        artifact to be made, which may be empty. progress: gets the API's messages. options: quantiles, top_k, skip_first_token,
+        skip_special_tokens, send_state, interventions, weight_edits and the other fields.
+        """
+        batches = batches if not isinstance(batches, (list, tuple)) else [_input(batch) for batch in batches]
+        request = statistics_request(model, batches, hooks, statistics, store, options)
+        with _stream(self.stub.CollectStatistics(request, timeout=self._timeout)) as responses:
+            return Measured(responses, progress)
+
+    def merge(self, measured, statistics=(), *, quantiles=(), send_state=False, store=None):
+        """What one call would have measured, of what several did: Measured with states, their bytes, or names of stored ones."""
+        with _stream(self.stub.MergeStatistics(merge_requests(measured, statistics, quantiles, send_state, store), timeout=self._timeout)) as responses:
+            return Measured(responses)
 
     def _call(self, method, request):
         with _errors():
