@@ -23,8 +23,10 @@ public static class GaussianNoise
             // Two channels share a pair of uniform numbers.
             ulong pair = (ulong)channels[i] >> 1;
             double radius = Math.Sqrt(-2 * Math.Log(1 - Uniform(Mix(key + (2 * pair)))));
-            double angle = 2 * Math.PI * Uniform(Mix(key + (2 * pair) + 1));
-            values[i] = radius * ((channels[i] & 1) == 0 ? Math.Cos(angle) : Math.Sin(angle));
+            (double sin, double cos) = Math.SinCos(2 * Math.PI * Uniform(Mix(key + (2 * pair) + 1)));
+            bool isFirst = (channels[i] & 1) == 0;
+            values[i] = radius * (isFirst ? cos : sin);
+            if (isFirst && i + 1 < values.Length && channels[i + 1] == channels[i] + 1) values[++i] = radius * sin;
         }
     }
 

@@ -6,8 +6,12 @@ namespace Lab.Models.Interventions;
 /// <param name="selection">Where, with tokens, heads and channels as they were asked for.</param>
 /// <param name="resolver">The pass.</param>
 /// <param name="field">The intervention's path, for errors: "interventions[0]".</param>
-internal sealed class OperationChecks(ResolvedSelection selection, SelectionResolver resolver, string field)
+/// <param name="areValuesFinite">Whether the values' elements are checked already, at another hook.</param>
+internal sealed class OperationChecks(ResolvedSelection selection, SelectionResolver resolver, string field, bool areValuesFinite)
 {
+    /// <summary>The most multiply-adds of making directions orthonormal: some seconds.</summary>
+    private const long MaxDirectionWork = 1L << 31;
+
     private static readonly string[] SkipSites = ["hook_resid_post", "hook_attn_out", "hook_mlp_out"];
 
     private HookPoint Hook => selection.Hook;
@@ -137,6 +141,8 @@ internal sealed class OperationChecks(ResolvedSelection selection, SelectionReso
                 $"Directions of shape {TensorShape.Format(directions.Shape)} do not fit {Hook.Name}: [k, {channels}] for its {channels} selected channels, with k from 1 to {channels}.", path);
         }
 
+        if (count * count * channels > MaxDirectionWork)
+            throw new ArgumentException($"{count} directions of {channels} channels are too many: at most {(long)Math.Sqrt((double)MaxDirectionWork / channels)} can be made orthonormal.", path);
         if (selection.HasDuplicateChannels) throw new ArgumentException($"Some channel of {Hook.Name} is selected twice.", path);
     }
 
@@ -170,10 +176,10 @@ internal sealed class OperationChecks(ResolvedSelection selection, SelectionReso
         }
     }
 
-    private static void RequireFloats(HostTensor value, string path, bool allowMasked = false)
+    private void RequireFloats(HostTensor value, string path, bool allowMasked = false)
     {
         if (value.DataType != TensorDataType.Float32) throw new ArgumentException($"A value must be FP32, not {value.DataType}.", path);
-        RequireFinite(value.Floats, path, allowMasked);
+        if (!areValuesFinite) RequireFinite(value.Floats, path, allowMasked);
     }
 
     /// <summary>Captured scores have minus infinity above the diagonal, and it is how a score takes an edge out.</summary>

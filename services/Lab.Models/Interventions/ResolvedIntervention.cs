@@ -24,7 +24,11 @@ public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<Res
     public static ResolvedIntervention Resolve(Intervention source, SelectionResolver resolver, string field, int index)
     {
         IReadOnlyList<ResolvedSelection> selections = resolver.Resolve(source.Selector, $"{field}.selector", index);
-        foreach (ResolvedSelection selection in selections) new OperationChecks(selection, resolver, field).Require(source.Operation);
+
+        // Values may be large and hooks many: what holds at one hook holds at the others of its kind.
+        HashSet<bool> checkedKinds = [];
+        foreach (ResolvedSelection selection in selections)
+            new OperationChecks(selection, resolver, field, areValuesFinite: !checkedKinds.Add(selection.IsAttention)).Require(source.Operation);
         HostTensor? basis = source.Operation switch
         {
             InterventionOperation.ProjectOut project => OrthonormalBasis.Of(project.Directions, $"{field}.project_out.directions"),

@@ -13,6 +13,9 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
     /// <summary>The most tokens that one selector may name, padding included.</summary>
     private const long MaxTokens = 1 << 26;
 
+    /// <summary>The most ranges, texts or further hooks that one selector may name: each of them is looked for at every token or hook.</summary>
+    private const int MaxNames = 1024;
+
     private readonly int _past = at?.Past ?? 0;
 
     /// <summary>The tokens of the pass.</summary>
@@ -33,6 +36,7 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
     /// <exception cref="InvalidSelectionException">It matches no hook, or an index is out of range.</exception>
     public IReadOnlyList<ResolvedSelection> Resolve(ActivationSelector selector, string field, int index = 0)
     {
+        RequireCount(selector.Hooks.Count, $"{field}.hooks");
         IReadOnlyList<HookPoint> matched = HookMatcher.Match(hooks, selector, field);
         TokenRule rule = ResolveTokens(selector, field, matched[0].Name);
         TokenSelection tokens = rule.Select(batch, at);
@@ -47,6 +51,8 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
     /// <summary>Checks which tokens a selector means.</summary>
     internal TokenRule ResolveTokens(ActivationSelector selector, string field, string place)
     {
+        RequireCount(selector.PositionRanges.Count, $"{field}.position_ranges");
+        RequireCount(selector.Texts.Count, $"{field}.texts");
         for (int i = 0; i < selector.Rows.Count; i++) RequireRow(selector.Rows[i], $"{field}.rows[{i}]", place);
         RequirePositions(selector, NullIfEmpty(selector.Rows) ?? [.. Enumerable.Range(0, batch.Count)], field, place);
         for (int i = 0; i < selector.TokenIds.Count; i++)
@@ -97,6 +103,11 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
             if (position < -length || position >= most)
                 throw new InvalidSelectionException(path, $"Position {position} of {place} is out of range: row {shortest} has {most} tokens.");
         }
+    }
+
+    private static void RequireCount(int count, string field)
+    {
+        if (count > MaxNames) throw new InvalidSelectionException(field, $"There are {count}; the most is {MaxNames}.");
     }
 
     private static void RequireHeads(IReadOnlyList<int> heads, HookPoint hook, string field)

@@ -9,6 +9,11 @@ internal sealed class TokenSelection
     private readonly IReadOnlyList<int[]>? _places;
     private readonly bool _hasAllRows;
 
+    // Asked for at every hook of a selector.
+    private (long[] Tokens, long[] Places)? _present;
+    private bool? _hasDuplicates;
+    private TokenSelection? _distinct;
+
     /// <param name="lengths">Tokens in each row of the pass.</param>
     /// <param name="rows">The rows, checked; null for all.</param>
     /// <param name="indices">For each of the rows which of its tokens in the pass; null for all.</param>
@@ -81,7 +86,9 @@ internal sealed class TokenSelection
     }
 
     /// <summary>Indices into the pass flattened to [rows x pos], and the tokens' places in values of [rows, places].</summary>
-    public (long[] Tokens, long[] Places) PresentTokens()
+    public (long[] Tokens, long[] Places) PresentTokens() => _present ??= FindPresent();
+
+    private (long[] Tokens, long[] Places) FindPresent()
     {
         long[] tokens = new long[PresentCount], places = new long[PresentCount];
         int next = 0;
@@ -101,17 +108,14 @@ internal sealed class TokenSelection
     public bool IsInPlace => IsComplete && PlaceCount == PositionCount;
 
     /// <summary>Whether some token is selected more than once.</summary>
-    public bool HasDuplicates()
-    {
-        if (_indices is null && _hasAllRows) return false;
-        long[] tokens = PresentTokens().Tokens;
-        return tokens.Distinct().Count() != tokens.Length;
-    }
+    public bool HasDuplicates() => _hasDuplicates ??=
+        !(_indices is null && _hasAllRows) && PresentTokens().Tokens.Distinct().Count() != PresentCount;
 
     /// <summary>Each token once.</summary>
-    public TokenSelection Distinct()
+    public TokenSelection Distinct() => _distinct ??= HasDuplicates() ? WithoutDuplicates() : this;
+
+    private TokenSelection WithoutDuplicates()
     {
-        if (!HasDuplicates()) return this;
         int[] rows = [.. Rows.Distinct()];
         int[] all = [.. Rows], first = [.. rows.Select(row => Array.IndexOf(all, row))];
         return new TokenSelection(_lengths, rows, _indices is null ? null : [.. first.Select(i => _indices[i].Distinct().ToArray())]) { Past = Past, FirstRow = FirstRow };

@@ -104,6 +104,34 @@ public sealed class SelectionTests : IDisposable
         e.ParamName.ShouldBe($"interventions[0].{field}");
     }
 
+    [Theory]
+    [InlineData("hook_embed")]
+    [InlineData("blocks.0.attn.hook_pattern")]
+    public void Run_CaptureOfNoToken_IsEmpty(string hook)
+    {
+        HostTensor empty = _model.Run(Rows, [new ActivationSelector(hook) { TokenIds = [19] }]).Captured.ShouldHaveSingleItem();
+
+        empty.ElementCount.ShouldBe(0);
+        empty.Shape[hook == "hook_embed" ? 1 : 2].ShouldBe(0);
+    }
+
+    [Fact]
+    public void Resolve_TooManyRanges_AreRefused()
+    {
+        ActivationSelector many = new("hook_embed") { PositionRanges = [.. Enumerable.Repeat(new IndexRange(0), 1025)] };
+
+        Should.Throw<InvalidSelectionException>(() => _model.Plan(Rows, [many])).ParamName.ShouldBe("captures[0].position_ranges");
+    }
+
+    [Fact]
+    public void Resolve_ValueThatIsInfiniteAtTheSecondKindOfHook_IsRefused()
+    {
+        ActivationSelector both = new("blocks.0.attn.hook_pattern") { Hooks = ["blocks.1.hook_resid_post"] };
+
+        Should.Throw<ArgumentException>(() => _model.Plan(Rows, [], new Intervention(both, new InterventionOperation.Set(HostTensor.FromFloats("", [float.NegativeInfinity])))))
+            .ParamName.ShouldBe("interventions[0].set.value");
+    }
+
     public static TheoryData<ActivationSelector, InterventionOperation, string?> GeneratedOperations => new()
     {
         { new ActivationSelector("hook_embed"), new InterventionOperation.Mean(), "mean.value" },
