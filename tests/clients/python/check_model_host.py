@@ -212,6 +212,10 @@ def check_errors(host, model, tokens, width):
             assert field is None or any(path.startswith(field) for path in error.fields), f"{error.fields} instead of {field}"
         else:
             raise AssertionError(f"{code} {field}: the call succeeded")
+    # A request that fails does not end the stream.
+    hooks = {"good": HOOK, "bad": "blocks.*.hook_nothing", "other": HOOK}
+    results = dict(host.run_many((name, run_request(model, tokens, capture=[hook])) for name, hook in hooks.items()))
+    assert results["good"].names == results["other"].names == [HOOK] and "captures[0].hook" in results["bad"].fields, results
     return f"{len(cases)} requests"
 
 

@@ -242,6 +242,12 @@ async function checkErrors({ host, model, tokens, width }: Subject): Promise<str
       return true;
     });
   }
+  // A request that fails does not end the stream.
+  const results = new Map<string, Run | LabError>();
+  const hooks = { good: HOOK, bad: "blocks.*.hook_nothing", other: HOOK };
+  for await (const [id, result] of host.runMany(Object.entries(hooks).map(([id, hook]) => [id, runRequest(model, tokens, { capture: [hook] })] as const))) results.set(id, result);
+  for (const id of ["good", "other"]) assert.equal((results.get(id) as Run).get(HOOK).name, HOOK);
+  assert.ok((results.get("bad") as LabError).fields.has("captures[0].hook"));
   return `${cases.length} requests`;
 }
 
