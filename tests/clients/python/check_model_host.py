@@ -131,7 +131,7 @@ def check_many(host, model, tokens):
 
 def check_generation(host, model, tokens, width):
     """Tokens that are generated under an intervention are those that steered runs over ever longer prompts predict."""
-    steer = {HOOK: 3 * np.random.default_rng(3).normal(size=width).astype(np.float32)}
+    steer = {HOOK: np.random.default_rng(3).normal(size=width).astype(np.float32)}
     row = [int(token) for token in tokens[0, :4]]
     steps = list(host.generate(model, row, max_new_tokens=5, capture=[HOOK], steer=steer, ignore_eos=True))
     assert len(steps) == 5

@@ -182,7 +182,7 @@ async function checkMany({ host, model, tokens }: Subject): Promise<string> {
 
 /** Tokens that are generated under an intervention are those that steered runs over ever longer prompts predict. */
 async function checkGeneration({ host, model, tokens, width }: Subject): Promise<string> {
-  const steer = { [HOOK]: vector(width, 3).map((x) => 5 * x) };
+  const steer = { [HOOK]: vector(width, 3).map((x) => 2 * x) };
   const row = tokens[0]!.slice(0, 4);
   for await (const { token, tensors } of host.generate(model, [...row], { maxNewTokens: 5, capture: [HOOK], steer, ignoreEos: true })) {
     const run = await host.run(model, row, { capture: [HOOK], steer, logits: "last" });
