@@ -163,6 +163,21 @@ public sealed class OperationLawTests
     }
 
     [Theory]
+    [InlineData("blocks.0.attn.hook_attn_scores", float.NegativeInfinity)]
+    [InlineData("blocks.1.attn.hook_pattern", 0f)]
+    public void Set_AttentionOfASlidingWindow_OpensNothingOutsideOfIt(string hook, float outside)
+    {
+        using Transformer model = RandomModels.Create("mistral");
+
+        HostTensor after = TestPass.Capture(model, [[3, 1, 4, 1, 5, 9]], hook, At(hook, new InterventionOperation.Set(HostTensor.FromFloats("", [0.25f]))));
+
+        for (int query = 0; query < 6; query++)
+        {
+            for (int key = 0; key < 6; key++) after.At(0, 1, query, key).ShouldBe(key <= query && key > query - 3 ? 0.25f : outside);
+        }
+    }
+
+    [Theory]
     [MemberData(nameof(Names))]
     public void Run_EveryOperationInBFloat16AndFloat64_KeepsTypeAndStaysFinite(string name)
     {
