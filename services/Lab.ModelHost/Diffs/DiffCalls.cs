@@ -20,7 +20,7 @@ internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
         ResidentModel model = lease.Model;
         RunRequest run = request.Run;
         if (run.Interventions.Count + run.WeightEdits.Count == 0) throw new InvalidRequestException("run.interventions", "An intervention or a weight edit is required: without, there is nothing to compare.");
-        RunPlan order = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model, "run."));
+        RunPlan order = RunPlan.Of(model.Hooks, model.Config, run.ToOrder(model, "run."), parameters: model.Parameters);
         DiffPlan diff = new(order.Forward, request.ToOptions(order.Order.Logits), order.Order.DataType);
         RunPlan plan = new(order.Forward, order.Order, [.. diff.Tensors(model.Config).Select(tensor => ToSent(tensor, order.Forward))]);
         Encoding encoding = run.CaptureEncoding(plan);
@@ -40,12 +40,13 @@ internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
 
         (DiffResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();
         PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
+        PassRunner.RequireFired(plan.Order.Edits, result.EditFireCounts);
         await writer.WriteAsync(
             new DiffResponse
             {
                 Summary = new DiffSummary
                 {
-                    Run = new PassResult(result.FireCounts, queue, compute, 1, 2 * plan.Order.Batch.Count).ToSummary(),
+                    Run = (new PassResult(result.FireCounts, queue, compute, 1, 2 * plan.Order.Batch.Count) { EditFireCounts = result.EditFireCounts }).ToSummary(),
                     MeanKl = { result.Divergences },
                     Top1Agreement = { result.Agreements },
                 },

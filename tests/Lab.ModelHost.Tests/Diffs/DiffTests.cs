@@ -134,6 +134,31 @@ public sealed class DiffTests(HostedLab lab) : IClassFixture<HostedLab>
         large.Encodings.ShouldBe([Encoding.Sparse, Encoding.Raw, Encoding.Raw]);
     }
 
+    [Fact]
+    public async Task Diff_WeightEdit_IsAChangeToo()
+    {
+        float[] delta = [.. Enumerable.Range(0, 32).Select(i => i / 8f)];
+        DiffRequest request = new() { Run = Request(_rows), Divergence = DivergenceMode.Final };
+        request.Run.WeightEdits.Add(new WeightEdit
+        {
+            Parameter = "transformer.h.1.mlp.c_proj.bias",
+            Bias = new TensorSource { Inline = HostTensor.FromFloats("", delta, 32).ToMessage() },
+            Tokens = new Selector { Rows = { 1 }, Positions = { 0 } },
+        });
+        request.Run.Captures.Add([new Selector { Hook = "blocks.1.hook_resid_mid" }, new Selector { Hook = "blocks.1.hook_resid_post" }]);
+
+        DiffReply reply = await RunAsync(request);
+
+        reply.Tensors[0].Floats.ToArray().ShouldAllBe(x => x == 0);
+        reply.Tensors[1].Floats.ToArray().Index().Where(one => one.Item != 0).Select(one => one.Index / 32).Distinct().ShouldBe([4]);
+        reply.Summary.Run.WeightEditFireCounts.ShouldBe([1]);
+        reply.Summary.MeanKl.ShouldBe([0, reply.Tensors[2].Floats[4] / 2.0, 0], 1e-6);
+        reply.Summary.MeanKl[1].ShouldBeGreaterThan(0);
+        request.Run.WeightEdits[0].Tokens.TokenIds.Add(200);
+        request.Run.WeightEdits[0].Tokens.Positions.Clear();
+        (await ErrorOf(() => RunAsync(request))).Reason().ShouldBe("WEIGHT_EDIT_NOT_FIRED");
+    }
+
     public static TheoryData<string, Action<DiffRequest>> BadRequests => new()
     {
         { "run", request => request.Run = null },
