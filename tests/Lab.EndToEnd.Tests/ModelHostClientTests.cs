@@ -11,7 +11,7 @@ namespace Lab.EndToEnd.Tests;
 public sealed class ModelHostClientTests(ServedLab lab)
 {
     private static readonly string[] _models = ["hf-llama", "sparse-rms-sink-bigram"];
-    private static readonly string[] _checks = ["golden", "steering", "frames", "encodings", "padding", "many", "generation", "gradients", "errors"];
+    private static readonly string[] _checks = ["golden", "steering", "frames", "encodings", "padding", "edits", "many", "generation", "gradients", "errors"];
     private static readonly string[] _pythonChecks = [.. _checks, "statistics"];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from crc32c import crc32c
-from interventions import RESIDUAL_NORM, add, at, by_operand, logit_difference, mean, set_to
+from interventions import RESIDUAL_NORM, add, at, by_operand, edit_weights, logit_difference, mean, set_to
 from lab.tensor.v1.tensor_pb2 import TensorFrame
 from modelhost import Host, LabError, budget, run_request
 from tensors import CorruptTensor, TensorReader, read_safetensors
@@ -110,6 +110,29 @@ def check_padding(host, model, tokens):
         near(left[row, -len(ids):], alone)
     assert not np.any(right[1, 5:]) and not np.any(left[1, :-5])
     return f"rows of {len(rows[0])} and {len(rows[1])} tokens"
+
+
+def check_edits(host, model, tokens, width):
+    """A weight edit adds its product to what the matrix gives, and Diff says what changes."""
+    parameter = "lm_head.weight"
+    rng = np.random.default_rng(5)
+    d_vocab = host.parameters(model)[parameter].shape[0]
+    b, a, bias, vector = (0.3 * rng.normal(size=size).astype(np.float32) for size in ((d_vocab, 2), (2, width), d_vocab, width))
+    clean = host.run(model, tokens, capture=["unembed.hook_in"], logits="all")
+    edit = edit_weights(parameter, low_rank=(b, a), bias=bias, coefficient=2)
+    edited = host.run(model, tokens, logits="all", weight_edits=[edit])
+    near(edited.logits, clean.logits + 2 * (clean["unembed.hook_in"] @ a.T @ b.T + bias))
+    assert list(edited.summary.weight_edit_fire_counts) == [tokens.size]
+
+    both = {"steer": {HOOK: vector}, "weight_edits": [edit], "logits": "all"}
+    changed = host.run(model, tokens, **both)
+    diff = host.diff(model, tokens, capture=[HOOK], divergence="final", deltas="deltas_and_norms", **both)
+    near(diff[f"delta/{HOOK}"], np.broadcast_to(vector, (*tokens.shape, width)))
+    near(diff[f"norm/{HOOK}"], np.full(tokens.shape, np.linalg.norm(vector)))
+    near(diff["delta/logits"], changed.logits - clean.logits)
+    before, after = (run.logits - np.log(np.sum(np.exp(run.logits.astype(np.float64)), axis=-1, keepdims=True)) for run in (clean, changed))
+    near(diff["kl"], np.sum(np.exp(before) * (before - after), axis=-1))
+    return f"mean divergence {np.mean(diff.summary.mean_kl):.3f}"
 
 
 def check_many(host, model, tokens):
@@ -230,6 +253,7 @@ def main(address, wanted, folders):
                 "frames": lambda: check_frames(host, model, tokens),
                 "encodings": lambda: check_encodings(host, model, tokens),
                 "padding": lambda: check_padding(host, model, tokens),
+                "edits": lambda: check_edits(host, model, tokens, width),
                 "many": lambda: check_many(host, model, tokens),
                 "generation": lambda: check_generation(host, model, tokens, width),
                 "gradients": lambda: check_gradients(host, model, folder, tokens, width),

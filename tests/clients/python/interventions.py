@@ -7,6 +7,7 @@ import numpy as np
 from lab.model_host.v1 import gradient_pb2 as gradients
 from lab.model_host.v1 import hook_pb2 as hooks
 from lab.model_host.v1 import intervention_pb2 as pb
+from lab.model_host.v1.weight_edit_pb2 import WeightEdit
 from tensors import to_tensor
 
 ABSOLUTE = pb.STRENGTH_UNIT_ABSOLUTE
@@ -21,7 +22,7 @@ def at(*names, layers=None, rows=(), positions=(), ranges=(), tokens=(), texts=(
     them. tokens: IDs; texts: substrings of the prompt. start: a position or a text, from which on tokens are meant.
     """
     selector = hooks.Selector(
-        hook=names[0], hooks=names[1:], rows=rows, positions=positions, position_ranges=map(_range, ranges), token_ids=tokens,
+        hook=names[0] if names else "", hooks=names[1:], rows=rows, positions=positions, position_ranges=map(_range, ranges), token_ids=tokens,
         texts=[hooks.TextSpan(text=text) for text in texts], heads=heads, channels=channels, phase=phase)
     if layers is not None:
         selector.layers.CopyFrom(_range(layers))
@@ -112,6 +113,20 @@ def freeze(place, **options):
 def skip(place, **options):
     """Without the component: a block's hook_resid_post, hook_attn_out or hook_mlp_out."""
     return _intervention(place, options, skip=pb.SkipOperation())
+
+
+def edit_weights(parameter, *, low_rank=None, bias=None, coefficient=None, tokens=None, allow_unfired=False):
+    """A change to a parameter for one request: W + coefficient * b @ a for low_rank=(b, a), and coefficient * bias added to its output.
+
+    tokens: an `at()` without hooks, for the tokens whose computation uses it; by default all.
+    """
+    edit = WeightEdit(parameter=parameter, coefficient=coefficient, tokens=tokens, allow_unfired=allow_unfired)
+    if low_rank is not None:
+        edit.low_rank.b.CopyFrom(source(low_rank[0]))
+        edit.low_rank.a.CopyFrom(source(low_rank[1]))
+    if bias is not None:
+        edit.bias.CopyFrom(source(bias))
+    return edit
 
 
 def cross_entropy(reduction=gradients.REDUCTION_MEAN):

@@ -6,6 +6,7 @@ import numpy as np
 from errors import LabError
 from interventions import add, by, selector
 from lab.model_host.v1 import budget_pb2 as budgets
+from lab.model_host.v1 import diff_pb2 as diffs
 from lab.model_host.v1 import generate_pb2 as generation
 from lab.model_host.v1 import gradient_pb2 as gradients
 from lab.model_host.v1 import input_pb2 as inputs
@@ -81,6 +82,15 @@ class Host:
         """The model's hooks in the order of the forward pass."""
         return list(self._call(self.stub.ListHooks, models.ListHooksRequest(model=model)).hooks)
 
+    def parameters(self, model):
+        """The model's parameters by name."""
+        found, token = {}, None
+        while token != "":
+            page = self._call(self.stub.ListParameters, models.ListParametersRequest(model=model, page_size=1000, page_token=token or ""))
+            found |= {parameter.name: parameter for parameter in page.parameters}
+            token = page.next_page_token
+        return found
+
     def tokenize(self, model, string):
         """A text's token IDs."""
         return list(self._call(self.stub.Tokenize, text.TokenizeRequest(model=model, text=string)).ids)
@@ -150,6 +160,17 @@ class Host:
             model=model, input=_input(prompts), objective=objective, targets=map(by, targets), captures=map(selector, capture),
             interventions=[*interventions, *_steering(steer)], **options)
         with _stream(self.stub.Gradients(request, timeout=self._timeout)) as responses:
+            return _read(responses)
+
+    def diff(self, model, prompts, *, divergence="none", deltas="deltas", min_norm=0, **options):
+        """What interventions and weight edits change, side by side with the clean run. A Run: "delta/<hook>", "delta/logits", "kl".
+
+        divergence: "none", "final" or "logit_lens". deltas: "deltas", "norms" or "deltas_and_norms". options: as in `run_request`.
+        """
+        request = diffs.DiffRequest(
+            run=run_request(model, prompts, **options), divergence=_value(diffs.DivergenceMode, "DIVERGENCE_MODE", divergence),
+            deltas=_value(diffs.DeltaMode, "DELTA_MODE", deltas), min_norm=min_norm)
+        with _stream(self.stub.Diff(request, timeout=self._timeout)) as responses:
             return _read(responses)
 
     def statistics(self, model, batches, hooks, statistics=(), *, store=None, progress=None, **options):

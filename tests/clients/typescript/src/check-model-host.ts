@@ -7,15 +7,15 @@
  */
 import { strict as assert } from "node:assert";
 import { basename, join, resolve } from "node:path";
+import { difference, near, plus, vector } from "./comparing.js";
 import { crc32c } from "./crc32c.js";
 import { LabError } from "./errors.js";
 import type { RunResponse__Output } from "./generated/lab/model_host/v1/RunResponse.js";
 import type { TensorFrame__Output } from "./generated/lab/tensor/v1/TensorFrame.js";
-import { add, at, logitDifference, setTo } from "./interventions.js";
+import { add, at, editWeights, logitDifference, setTo } from "./interventions.js";
 import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
 import { CorruptTensor, readSafetensors, TensorReader, type Tensor } from "./tensors.js";
 
-const TOLERANCE = 1e-5;
 const PROMPTS = 1000;
 const HOOK = "blocks.0.hook_resid_post";
 const EVERY_RESID_POST = "blocks.*.hook_resid_post";
@@ -29,35 +29,6 @@ interface Subject {
   readonly expected: ReadonlyMap<string, Tensor>;
   readonly tokens: readonly (readonly number[])[];
 }
-
-/** The largest difference, absolute where values are small and relative where they are large. */
-function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
-  assert.equal(actual.length, expected.length);
-  let most = 0;
-  for (let i = 0; i < actual.length; i++) {
-    const found = Math.abs(actual[i]! - expected[i]!) / Math.max(1, Math.abs(expected[i]!));
-    if (!(found <= most)) most = found;
-  }
-  return most;
-}
-
-function near(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = TOLERANCE): number {
-  const found = difference(actual, expected);
-  assert.ok(found <= tolerance, `they differ by ${found}`);
-  return found;
-}
-
-/** Numbers from -1 to 1, the same each time. */
-function vector(length: number, seed: number): Float32Array {
-  let state = seed;
-  return Float32Array.from({ length }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-}
-
-const plus = (tensor: Tensor, change: ArrayLike<number>, factor = (_row: number) => 1): Float32Array =>
-  Float32Array.from(tensor.data as ArrayLike<number>, (x, i) => x + factor(Math.floor(i / change.length)) * change[i % change.length]!);
 
 /** Logits and every recorded activation are those of the reference implementation. */
 async function checkGolden({ host, model, expected, tokens }: Subject): Promise<string> {
@@ -149,6 +120,35 @@ async function checkPadding({ host, model, tokens, width }: Subject): Promise<st
   const padding = (longest - 5) * width;
   assert.ok(right.subarray(-padding).every((x) => x === 0) && left.subarray(longest * width).subarray(0, padding).every((x) => x === 0));
   return `rows of ${longest} and 5 tokens`;
+}
+
+/** A weight edit adds its product to what the matrix gives, and Diff says what changes. */
+async function checkEdits({ host, model, tokens, width }: Subject): Promise<string> {
+  const parameter = "lm_head.weight";
+  const vocab = (await host.parameters(model)).get(parameter)!.shape[0]!;
+  const [b, a, bias, direction] = [vector(vocab * 2, 5), vector(2 * width, 6), vector(vocab, 7), vector(width, 8)];
+  const edit = editWeights(parameter, {
+    lowRank: [{ name: "b", shape: [vocab, 2], data: b }, { name: "a", shape: [2, width], data: a }], bias, coefficient: 0.5,
+  });
+  const clean = await host.run(model, tokens, { capture: ["unembed.hook_in"], logits: "all" });
+  const read = clean.get("unembed.hook_in").data;
+  const wanted = Float64Array.from(clean.logits.data as ArrayLike<number>);
+  for (let token = 0; token < wanted.length / vocab; token++) {
+    const inner = [0, 1].map((rank) => a.subarray(rank * width, (rank + 1) * width).reduce((sum, x, i) => sum + x * read[token * width + i]!, 0));
+    for (let i = 0; i < vocab; i++) wanted[token * vocab + i]! += 0.5 * (b[2 * i]! * inner[0]! + b[2 * i + 1]! * inner[1]! + bias[i]!);
+  }
+  const edited = await host.run(model, tokens, { logits: "all", weightEdits: [edit] });
+  near(edited.logits.data, wanted);
+  assert.deepEqual(edited.summary.weightEditFireCounts, [tokens.flat().length]);
+
+  const both: RunOptions = { logits: "all", weightEdits: [edit], steer: { [HOOK]: direction } };
+  const changed = await host.run(model, tokens, both);
+  const diff = await host.diff(model, tokens, { ...both, capture: [HOOK] }, { divergence: "DIVERGENCE_MODE_FINAL", deltas: "DELTA_MODE_DELTAS_AND_NORMS" });
+  near(diff.get(`delta/${HOOK}`).data, Float32Array.from({ length: tokens.flat().length * width }, (_, i) => direction[i % width]!));
+  near(diff.get(`norm/${HOOK}`).data, tokens.flat().map(() => Math.hypot(...direction)));
+  near(diff.get("delta/logits").data, Float64Array.from(changed.logits.data as ArrayLike<number>, (x, i) => x - clean.logits.data[i]!));
+  assert.ok(diff.get("kl").data.every((x: number) => x >= 0) && diff.summary.meanKl.every((x) => x > 0));
+  return `mean divergence ${diff.summary.meanKl.map((x) => x.toFixed(3)).join(" ")}`;
 }
 
 /** The residual stream of many prompts of different lengths, over one stream. */
@@ -252,7 +252,7 @@ async function checkErrors({ host, model, tokens, width }: Subject): Promise<str
 }
 
 const CHECKS: Record<string, (subject: Subject) => Promise<string>> = {
-  golden: checkGolden, steering: checkSteering, frames: checkFrames, encodings: checkEncodings, padding: checkPadding, many: checkMany,
+  golden: checkGolden, steering: checkSteering, frames: checkFrames, encodings: checkEncodings, padding: checkPadding, edits: checkEdits, many: checkMany,
   generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
 };
 

@@ -5,9 +5,10 @@ import type { Objective } from "./generated/lab/model_host/v1/Objective.js";
 import type { Selector } from "./generated/lab/model_host/v1/Selector.js";
 import type { StoredTensor } from "./generated/lab/model_host/v1/StoredTensor.js";
 import type { TensorSource } from "./generated/lab/model_host/v1/TensorSource.js";
+import type { WeightEdit } from "./generated/lab/model_host/v1/WeightEdit.js";
 import { toMessage, type Tensor } from "./tensors.js";
 
-export type { GradientTarget, Intervention, Objective, Selector };
+export type { GradientTarget, Intervention, Objective, Selector, WeightEdit };
 
 /** A hook's name, an alias, a glob ("blocks.*.hook_resid_post"), or a selector that `at` makes. */
 export type Place = string | Selector;
@@ -71,6 +72,18 @@ export const swapSubspace = (place: Place, directions: Value, sourceRow: number,
 export const freeze = (place: Place, options?: Options) => change(place, { freeze: {} }, options);
 /** Without the component: a block's hook_resid_post, hook_attn_out or hook_mlp_out. */
 export const skip = (place: Place, options?: Options) => change(place, { skip: {} }, options);
+
+/**
+ * A change to a parameter for one request: W + coefficient * b * a, and coefficient * bias added to its output.
+ * tokens: a selector without hooks, for the tokens whose computation uses it; by default all.
+ */
+export function editWeights(
+  parameter: string,
+  { lowRank, bias, coefficient = 1, tokens, allowUnfired }: { lowRank?: readonly [b: Value, a: Value]; bias?: Value; coefficient?: number; tokens?: Selector } & Options,
+): WeightEdit {
+  const product = lowRank && { b: source(lowRank[0]), a: source(lowRank[1]) };
+  return { parameter, lowRank: product, bias: bias === undefined ? undefined : source(bias), coefficient, tokens, allowUnfired };
+}
 
 /** The loss of every position's next token. */
 export const crossEntropy = (): Objective => ({ crossEntropy: {} });

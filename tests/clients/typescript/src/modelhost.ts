@@ -3,6 +3,8 @@ import { fileURLToPath } from "node:url";
 import { credentials, loadPackageDefinition, type ClientReadableStream } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { LabError } from "./errors.js";
+import type { DiffRequest } from "./generated/lab/model_host/v1/DiffRequest.js";
+import type { DiffSummary__Output } from "./generated/lab/model_host/v1/DiffSummary.js";
 import type { GenerateRequest } from "./generated/lab/model_host/v1/GenerateRequest.js";
 import type { GradientsSummary__Output } from "./generated/lab/model_host/v1/GradientsSummary.js";
 import type { Hook__Output } from "./generated/lab/model_host/v1/Hook.js";
@@ -10,6 +12,8 @@ import type { Input } from "./generated/lab/model_host/v1/Input.js";
 import type { LoadModelRequest } from "./generated/lab/model_host/v1/LoadModelRequest.js";
 import type { Model__Output } from "./generated/lab/model_host/v1/Model.js";
 import type { ModelHostServiceClient } from "./generated/lab/model_host/v1/ModelHostService.js";
+import type { ListParametersResponse__Output } from "./generated/lab/model_host/v1/ListParametersResponse.js";
+import type { Parameter__Output } from "./generated/lab/model_host/v1/Parameter.js";
 import type { PlanResponse__Output } from "./generated/lab/model_host/v1/PlanResponse.js";
 import type { RunManyResponse__Output } from "./generated/lab/model_host/v1/RunManyResponse.js";
 import type { RunRequest } from "./generated/lab/model_host/v1/RunRequest.js";
@@ -111,6 +115,18 @@ export class Host {
     return (await this.#call<{ hooks: Hook__Output[] }>((done) => this.client.listHooks({ model }, this.#options(), done))).hooks;
   }
 
+  /** The model's parameters by name. */
+  async parameters(model: string): Promise<Map<string, Parameter__Output>> {
+    const found = new Map<string, Parameter__Output>();
+    for (let pageToken: string | undefined; pageToken !== ""; ) {
+      const request = { model, pageSize: 1000, pageToken: pageToken ?? "" };
+      const page = await this.#call<ListParametersResponse__Output>((done) => this.client.listParameters(request, this.#options(), done));
+      for (const parameter of page.parameters) found.set(parameter.name, parameter);
+      pageToken = page.nextPageToken;
+    }
+    return found;
+  }
+
   /** A text's token IDs. */
   async tokenize(model: string, text: string): Promise<number[]> {
     return (await this.#call<{ ids: number[] }>((done) => this.client.tokenize({ model, text }, this.#options(), done))).ids;
@@ -187,6 +203,11 @@ export class Host {
   gradients(model: string, prompts: Prompts, objective: Objective, targets: readonly (string | GradientTarget)[], options: Changes = {}): Promise<Run<GradientsSummary__Output>> {
     const by = targets.map((target) => (typeof target === "string" ? { activation: selector(target) } : target));
     return read(this.client.gradients({ model, input: input(prompts), objective, targets: by, ...changes(options) }, this.#options()));
+  }
+
+  /** What interventions and weight edits change, side by side with the clean run: "delta/<hook>", "norm/<hook>", "delta/logits", "kl". */
+  diff(model: string, prompts: Prompts, options: RunOptions, diff: Omit<DiffRequest, "run"> = {}): Promise<Run<DiffSummary__Output>> {
+    return read(this.client.diff({ ...diff, run: runRequest(model, prompts, options) }, this.#options()));
   }
 
   #options(): { deadline?: number } {
