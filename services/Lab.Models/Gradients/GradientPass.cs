@@ -55,8 +55,8 @@ public static class GradientPass
         {
             using var one = NewDisposeScope();
             Tensor gradient = gradients[i] ?? zeros_like(nodes[i].detach());
-            // Above the diagonal there is no attention that could change.
-            if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? gradient.tril() : gradient);
+            // Where a query must not look there is no attention that could change.
+            if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? selection.ZeroUnseen(gradient) : gradient);
             if (gradient.count_nonzero().item<long>() == 0) zero.Add(i);
             HostTensor copy = gradient.ToHost(plan.Gradients[i].Name, type);
             FiniteCheck.Require(copy);

@@ -6,7 +6,7 @@ namespace Lab.Models.Tests.Batching;
 /// <summary>Small models of random architecture and weights, and random rows for them.</summary>
 internal static class RandomModel
 {
-    public static Transformer Of(Random random)
+    public static Transformer Of(Random random, ScalarType type = ScalarType.Float32)
     {
         TransformerConfig config = NewConfig(random);
         using Generator generator = new((ulong)random.Next());
@@ -15,7 +15,8 @@ internal static class RandomModel
             // Gains near 1, as norms have them: small ones would magnify rounding.
             bool isGain = shape.Length == 1 && name.EndsWith("weight", StringComparison.Ordinal);
             Tensor values = randn(shape, generator: generator);
-            return isGain ? values.mul_(0.1).add_(1 - config.NormGainOffset) : values.mul_(0.3);
+            values = isGain ? values.mul_(0.1).add_(1 - config.NormGainOffset) : values.mul_(0.3);
+            return type == values.dtype ? values : values.to(type);
         }));
     }
 

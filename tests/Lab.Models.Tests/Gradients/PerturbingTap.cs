@@ -22,7 +22,7 @@ internal sealed class PerturbingTap(string hook, double step, int[] lengths, IAc
         using Generator generator = new(11);
         Tensor direction = randn([lengths.Length, .. x.shape[1..]], ScalarType.Float64, generator: generator);
         bool isAttention = point.Dimensions.Contains(HookDimension.KeyPos);
-        if (isAttention) direction = direction.tril().masked_fill(x.narrow(0, 0, lengths.Length).isinf(), 0);
+        if (isAttention) direction = direction.masked_fill(x.narrow(0, 0, lengths.Length).isinf().logical_or(x.narrow(0, 0, lengths.Length).eq(0)), 0);
         for (int row = 0; row < lengths.Length; row++)
         {
             int dimension = isAttention ? 1 : 0;
