@@ -10,7 +10,8 @@ export function difference(actual: ArrayLike<number>, expected: ArrayLike<number
   let most = 0;
   for (let i = 0; i < actual.length; i++) {
     const found = Math.abs(actual[i]! - expected[i]!) / Math.max(1, Math.abs(expected[i]!));
-    if (!(found <= most)) most = found;
+    if (Number.isNaN(found)) return NaN;
+    most = Math.max(most, found);
   }
   return most;
 }
