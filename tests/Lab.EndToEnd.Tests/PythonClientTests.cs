@@ -38,6 +38,20 @@ public sealed class PythonClientTests(Baseline baseline, SharedLab shared)
         }
     }
 
+    [Fact]
+    public async Task Text_OfATrainedModel_IsSelectedBatchedAndGenerated()
+    {
+        await PythonClient.RequireAsync(Ct);
+        string model = (await shared.ReportAsync(baseline.Corpus, 0)).DigestOf("sparse");
+        NativeLab lab = await shared.StartedAsync();
+        using TemporaryFolder stubs = new();
+        await PythonClient.GenerateAsync(stubs.Path, ["lab/tensor/v1", "lab/model_host/v1"], Ct);
+
+        await using LabProcess client = PythonClient.Start("check_text.py", stubs.Path, lab.Gateway.Authority, model);
+        (await client.WaitForExitAsync(Ct)).ShouldBe(0, client.Transcript);
+        client.Output.Select(line => line.Split(':')[0]).ShouldBe(["selectors", "batches", "generation"], client.Transcript);
+    }
+
     private static double Difference(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         double most = 0;
