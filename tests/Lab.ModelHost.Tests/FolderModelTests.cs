@@ -182,6 +182,7 @@ public sealed class FolderModelTests : IAsyncLifetime
             (await ErrorOf(() => LoadAsync("models/x", folder))).Reason().ShouldBe("FOLDER_NOT_ALLOWED", folder);
         (await ErrorOf(() => LoadAsync("models/x", Path.Combine(allowed, "nothing")))).StatusCode.ShouldBe(StatusCode.NotFound);
         (await ErrorOf(() => LoadAsync("models/x", "allowed"))).Field().ShouldBe("folder");
+        (await ErrorOf(() => LoadAsync("models/x", "/" + string.Concat(Enumerable.Repeat("a/", 200_000))))).Field().ShouldBe("folder");
     }
 
     [Fact]

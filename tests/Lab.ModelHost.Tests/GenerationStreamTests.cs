@@ -192,4 +192,20 @@ public sealed class GenerationStreamTests(HostedLab lab) : IClassFixture<HostedL
 
         (e.StatusCode, e.Reason(), generated).ShouldBe((StatusCode.ResourceExhausted, reason, before));
     }
+    [Theory]
+    [InlineData(new[] { -1, 3, -1 }, new int[0], 3)]
+    [InlineData(new int[0], new[] { 0, 0 }, 2)]
+    public async Task Generate_TokenThatACaptureNamesSeveralTimes_CountsEachTime(int[] positions, int[] rows, int times)
+    {
+        GenerateRequest request = NewRequest(2, 3, 4, 5);
+        request.Captures.Add(new Selector { Hook = "blocks.0.hook_resid_pre", Positions = { positions }, Rows = { rows }, Phase = Phase.Decode });
+        long bytes = 32 * sizeof(float) * times;
+        request.Budget = new Budget { MaxBytes = bytes };
+
+        GenerateReply reply = await lab.GenerateAsync(request);
+
+        reply.Tensors.Single().Tensor.Data.Length.ShouldBe((int)bytes);
+        request.Budget.MaxBytes--;
+        (await ErrorOf(() => lab.GenerateAsync(request))).Reason().ShouldBe("BYTE_BUDGET_EXCEEDED");
+    }
 }

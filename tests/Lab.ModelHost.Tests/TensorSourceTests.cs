@@ -1,8 +1,11 @@
 using Google.Rpc;
 using Grpc.Core;
 using Lab.Artifacts;
+using Lab.ModelHost.Passes;
 using Lab.Protos.ModelHost.V1;
 using Lab.Tensors;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using TorchSharp;
 using static Lab.ModelHost.Tests.HostedLab;
 using Proto = Lab.Protos.ModelHost.V1;
@@ -93,6 +96,23 @@ public sealed class TensorSourceTests(HostedLab lab) : IClassFixture<HostedLab>
         large.Inline.Shape[0] = (4 << 18) + 1;
         large.Inline.Data = Google.Protobuf.ByteString.CopyFrom(new byte[(4 << 20) + 4]);
         (await CallErrors.ErrorOf(() => lab.RunAsync(Adding(large)))).Field().ShouldBe("interventions[0].add.value.inline.data");
+    }
+
+    [Fact]
+    public async Task Run_StoredTensorThatFindsTheMemoryHeld_IsToComeAgain()
+    {
+        await StoreAsync("tensors/held", "a.safetensors", Vector);
+        RunRequest stored = Adding(new TensorSource { Stored = new StoredTensor { Artifact = "tensors/held" } });
+        RunLimits limits = lab.Host.Services.GetRequiredService<RunLimits>();
+        long most = lab.Host.Services.GetRequiredService<IOptions<ModelHostOptions>>().Value.MaxHeldBytes, sent = 2 * 4 * Vector.Data.Length;
+
+        using (limits.Hold(most - sent))
+        {
+            await lab.RunAsync(Adding(new TensorSource { Inline = Vector.ToMessage() }));
+            (await CallErrors.ErrorOf(() => lab.RunAsync(stored))).Reason().ShouldBe("MEMORY_BUSY");
+        }
+
+        await lab.RunAsync(stored);
     }
 
     private static RunRequest Adding(TensorSource value)

@@ -41,7 +41,16 @@ internal sealed record GenerationPlan(GenerationOrder Order, RunPlan Prefill, lo
             Channels = capture.Channels,
         })];
         ForwardPlan step = ForwardPlan.Resolve(model.Hooks, token, everywhere, []);
+        long[] repeats = [.. order.Prefill.Captures.Select(Repeats)];
         return step.Captures.Aggregate((Int128)0, (sum, capture) =>
-            sum + (capture.ElementCount * order.Prefill.DataType.Size() * (capture.Hook.Dimensions[^1] == HookDimension.KeyPos ? order.Reach : 1)));
+            sum + (capture.ElementCount * repeats[capture.Index] * order.Prefill.DataType.Size() * (capture.Hook.Dimensions[^1] == HookDimension.KeyPos ? order.Reach : 1)));
+    }
+
+    /// <summary>How often a selector can name the new token: rows and positions may repeat, and the last position has two names.</summary>
+    private static long Repeats(ActivationSelector selector)
+    {
+        int last = selector.Positions.Count(position => position == -1);
+        int most = selector.Positions.Where(position => position >= 0).CountBy(position => position).Select(pair => pair.Value).DefaultIfEmpty(0).Max();
+        return (long)Math.Max(1, selector.Rows.Count) * Math.Max(1, last + most);
     }
 }

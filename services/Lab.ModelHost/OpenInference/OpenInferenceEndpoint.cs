@@ -41,7 +41,10 @@ internal sealed class OpenInferenceEndpoint(ModelRegistry registry, RunLimits li
         RunPlan plan = RunPlan.Of(model.Hooks, model.Config, order.Run);
         long bytes = order.ResponseBytes(plan);
         limits.RequireBytes(bytes);
-        using IDisposable memory = limits.Admit(model.Config, plan), response = limits.Hold(bytes);
+        // The response is there until its reader has taken it, long after this method.
+        HttpResponse reply = context.GetHttpContext().Response;
+        reply.RegisterForDispose(limits.Admit(model.Config, plan));
+        reply.RegisterForDispose(limits.Hold(bytes));
         await using ActivePass pass = new(runner, lease, plan, context.CancellationToken);
         List<HostTensor> tensors = [];
         await foreach (HostTensor tensor in pass.ReadTensorsAsync(context.CancellationToken)) tensors.Add(tensor);

@@ -25,8 +25,11 @@ internal static class PassCost
         ((Int128)2 * rows * length * config.DModel * sizeof(float)) + ((Int128)3 * LargestTensorBytes(config, rows, length, explicitAttention)), long.MaxValue);
 
     /// <summary>Whether a pass makes tensors of queries times keys.</summary>
-    public static bool HasScores(TransformerConfig config, ForwardPlan plan) => config.AttentionSink
+    public static bool HasScores(TransformerConfig config, ForwardPlan plan) => HasScores(config)
         || plan.Captures.Concat(plan.Interventions.SelectMany(one => one.Selections)).Any(selection => selection.Hook.Dimensions.Contains(HookDimension.KeyPos));
+
+    /// <summary>Whether every pass makes tensors of queries times keys: a sink and a cap are no part of fused attention.</summary>
+    public static bool HasScores(TransformerConfig config) => config.AttentionSink || config.AttentionSoftCap > 0;
 
     /// <summary>Bytes of the largest tensor that the pass makes, attention scores being there or not.</summary>
     public static long LargestTensorBytes(TransformerConfig config, int rows, int length, bool explicitAttention)

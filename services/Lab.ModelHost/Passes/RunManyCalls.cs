@@ -52,14 +52,15 @@ internal sealed partial class RunManyCalls(RunCalls runs, TensorSources sources,
     {
         try
         {
-            RunRequest run = request.Run ?? throw new InvalidRequestException("run", "A run is required.");
-            await sources.InlineAsync(run, ct);
+            if (request.Run is null) throw new InvalidRequestException("run", "A run is required.");
             while (true)
             {
                 // What this stream itself holds is let go as its reader reads on: no reason to refuse its next request.
                 Task freed = room.NextLeave;
                 try
                 {
+                    RunRequest run = request.Run.Clone();
+                    using IDisposable memory = await sources.InlineAsync(run, ct);
                     await runs.RunAsync(run, writer, ct);
                     return;
                 }

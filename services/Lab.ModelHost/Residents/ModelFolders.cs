@@ -8,6 +8,9 @@ namespace Lab.ModelHost.Residents;
 /// <summary>The folders of this machine that models may be loaded from.</summary>
 internal sealed class ModelFolders(IOptions<ModelHostOptions> options)
 {
+    /// <summary>The longest path that Linux opens.</summary>
+    private const int MaxPathLength = 4096;
+
     private readonly string[] _roots = [.. options.Value.ModelFolders.Select(Real)];
 
     /// <summary>A folder's absolute path.</summary>
@@ -18,6 +21,7 @@ internal sealed class ModelFolders(IOptions<ModelHostOptions> options)
     {
         if (!Path.IsPathFullyQualified(folder) || folder.Contains('\0', StringComparison.Ordinal))
             throw new InvalidRequestException("folder", "An absolute path is required.");
+        if (folder.Length > MaxPathLength) throw new InvalidRequestException("folder", $"A path has at most {MaxPathLength} characters, not {folder.Length}.");
         string real = Real(folder);
         if (!_roots.Any(root => IsWithin(root, real)))
         {

@@ -38,5 +38,5 @@ internal sealed class BatchRules(TransformerConfig config, ModelHostOptions opti
     }
 
     private bool IsTooLarge(long rows, int length, bool needsScores) =>
-        PassCost.LargestTensorBytes(config, (int)Math.Min(rows, int.MaxValue), length, needsScores || config.AttentionSink) > options.MaxIntermediateBytes;
+        PassCost.LargestTensorBytes(config, (int)Math.Min(rows, int.MaxValue), length, needsScores || PassCost.HasScores(config)) > options.MaxIntermediateBytes;
 }

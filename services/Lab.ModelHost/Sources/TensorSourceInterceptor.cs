@@ -9,14 +9,14 @@ internal sealed class TensorSourceInterceptor(TensorSources sources) : Intercept
 {
     public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
     {
-        await sources.InlineAsync((IMessage)request, context.CancellationToken);
+        using IDisposable memory = await sources.InlineAsync((IMessage)request, context.CancellationToken);
         return await continuation(request, context);
     }
 
     public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
         TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
     {
-        await sources.InlineAsync((IMessage)request, context.CancellationToken);
+        using IDisposable memory = await sources.InlineAsync((IMessage)request, context.CancellationToken);
         await continuation(request, responseStream, context);
     }
 }

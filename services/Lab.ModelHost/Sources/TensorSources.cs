@@ -3,6 +3,7 @@ using System.Collections.Concurrent;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Lab.Artifacts;
+using Lab.ModelHost.Passes;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
@@ -12,7 +13,7 @@ using StoredTensor = Lab.Protos.ModelHost.V1.StoredTensor;
 namespace Lab.ModelHost.Sources;
 
 /// <summary>Tensors of requests that lie in the store: wherever a message has such a source, the tensor itself takes its place.</summary>
-internal sealed class TensorSources(ArtifactStore store)
+internal sealed class TensorSources(ArtifactStore store, RunLimits limits)
 {
     /// <summary>The most bytes that all stored tensors of a request may have together, as FP32: 256 MiB.</summary>
     public const int MaxStoredBytes = 256 << 20;
@@ -23,35 +24,46 @@ internal sealed class TensorSources(ArtifactStore store)
     /// <summary>Reads every stored tensor of a request, and puts it in the place of its source: inline, as FP32.</summary>
     /// <param name="request">The request; changed.</param>
     /// <param name="ct">Cancels the call.</param>
+    /// <returns>Gives back the memory of the tensors that were read, when the request is done with.</returns>
     /// <exception cref="NotFoundException">There is no such artifact, file or tensor; metadata names the field.</exception>
     /// <exception cref="InvalidRequestException">An artifact has several files or tensors and none is named, a tensor is not of floats, or an inline tensor is too large.</exception>
-    /// <exception cref="ResourceExhaustedException">Together they are larger than <see cref="MaxStoredBytes"/>.</exception>
+    /// <exception cref="ResourceExhaustedException">Together they are larger than <see cref="MaxStoredBytes"/>, or too much memory is held by others.</exception>
     /// <exception cref="InvalidDataException">A file is corrupt.</exception>
-    public async Task InlineAsync(IMessage request, CancellationToken ct)
+    public async Task<IDisposable> InlineAsync(IMessage request, CancellationToken ct)
     {
-        long total = 0;
-        foreach ((TensorSource source, string field) in Sources(request, "").ToList())
+        HeldMemory held = new();
+        try
         {
-            if (source.Stored is { } stored)
-            {
-                HostTensor tensor = await ReadAsync(stored, $"{field}.stored", MaxStoredBytes - total, ct);
-                total += tensor.Data.Length;
-                source.Inline = new Protos.Tensor.V1.Tensor
-                {
-                    DataType = Protos.Tensor.V1.DataType.Fp32,
-                    Shape = { tensor.Shape },
-                    Data = UnsafeByteOperations.UnsafeWrap(tensor.Data),
-                };
-            }
-            else if (source.Inline?.Data.Length > TensorMessages.MaxDataBytes)
-            {
-                throw new InvalidRequestException(
-                    $"{field}.inline.data", $"{source.Inline.Data.Length} bytes are too many for one message: at most {TensorMessages.MaxDataBytes} are allowed. Store the tensor.");
-            }
+            foreach ((TensorSource source, string field) in Sources(request, "").ToList()) await InlineAsync(source, field, held, ct);
+            return held;
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
         }
     }
 
-    private async Task<HostTensor> ReadAsync(StoredTensor stored, string field, long room, CancellationToken ct)
+    private async Task InlineAsync(TensorSource source, string field, HeldMemory held, CancellationToken ct)
+    {
+        if (source.Stored is { } stored)
+        {
+            HostTensor tensor = await ReadAsync(stored, $"{field}.stored", held, ct);
+            source.Inline = new Protos.Tensor.V1.Tensor
+            {
+                DataType = Protos.Tensor.V1.DataType.Fp32,
+                Shape = { tensor.Shape },
+                Data = UnsafeByteOperations.UnsafeWrap(tensor.Data),
+            };
+        }
+        else if (source.Inline?.Data.Length > TensorMessages.MaxDataBytes)
+        {
+            throw new InvalidRequestException(
+                $"{field}.inline.data", $"{source.Inline.Data.Length} bytes are too many for one message: at most {TensorMessages.MaxDataBytes} are allowed. Store the tensor.");
+        }
+    }
+
+    private async Task<HostTensor> ReadAsync(StoredTensor stored, string field, HeldMemory held, CancellationToken ct)
     {
         StoredArtifact artifact = await store.RequireAsync(stored.Artifact, kind: null, $"{field}.artifact", ct);
         string path = stored.File.Length > 0 ? stored.File
@@ -65,11 +77,13 @@ internal sealed class TensorSources(ArtifactStore store)
             throw new InvalidRequestException($"{field}.key", $"The tensor '{key}' is of type {entry.StoredType}, not of floats.");
         }
 
-        if (entry.Shape.Aggregate((Int128)sizeof(float), (product, size) => product * size) > room)
+        Int128 bytes = entry.Shape.Aggregate((Int128)sizeof(float), (product, size) => product * size);
+        if (held.Bytes + bytes > MaxStoredBytes)
         {
             throw new ResourceExhaustedException("STORED_TENSORS_TOO_LARGE", $"The request's stored tensors have more than {MaxStoredBytes} bytes together.");
         }
 
+        held.Add((long)bytes, limits.Hold((long)bytes));
         using DisposeScope scope = torch.NewDisposeScope();
         return file.Load(key, torch.ScalarType.Float32).ToHost(key);
     }
@@ -105,4 +119,20 @@ internal sealed class TensorSources(ArtifactStore store)
     private static bool Reaches(MessageDescriptor type, HashSet<MessageDescriptor> seen) =>
         type.FullName == TensorSource.Descriptor.FullName
         || (seen.Add(type) && type.Fields.InDeclarationOrder().Any(field => field.FieldType == FieldType.Message && Reaches(field.MessageType, seen)));
+
+    /// <summary>The memory of a request's stored tensors.</summary>
+    private sealed class HeldMemory : IDisposable
+    {
+        private readonly List<IDisposable> _parts = [];
+
+        public long Bytes { get; private set; }
+
+        public void Add(long bytes, IDisposable part)
+        {
+            Bytes += bytes;
+            _parts.Add(part);
+        }
+
+        public void Dispose() => _parts.ForEach(part => part.Dispose());
+    }
 }

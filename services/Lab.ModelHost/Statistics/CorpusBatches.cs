@@ -46,7 +46,7 @@ internal sealed class CorpusBatches(TokenCorpus corpus, TokenSplit split, Reside
     {
         bool isAccelerated = !model.Facts.Device.StartsWith("cpu", StringComparison.Ordinal);
         long byTime = (isAccelerated ? AcceleratedBatchFlops : BatchFlops) / Math.Max(1, PassCost.Flops(model.Config, 1, rowTokens));
-        long byMemory = BatchBytes / Math.Max(1, PassCost.LargestTensorBytes(model.Config, 1, rowTokens, model.Config.AttentionSink));
+        long byMemory = BatchBytes / Math.Max(1, PassCost.LargestTensorBytes(model.Config, 1, rowTokens, PassCost.HasScores(model.Config)));
         return (int)Math.Clamp(Math.Min(byTime, byMemory), 1, 256);
     }
 }

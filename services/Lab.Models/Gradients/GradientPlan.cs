@@ -73,6 +73,7 @@ public sealed record GradientPlan
             _ => throw new ArgumentException($"{target} is no target.", $"targets[{i}]"),
         })];
         RequireOnePath(hooks, forward, gradients);
+        RequireWholeHeads(forward, resolved, gradients);
         return new GradientPlan(hooks, forward, resolved, gradients);
     }
 
@@ -99,5 +100,15 @@ public sealed record GradientPlan
                     $"{other.Name} gives heads inputs of their own, so that {hook.Name} is not all that attention reads: ask for its gradient in another call.", $"targets[{gradient.Target}].activation.hook");
             }
         }
+    }
+    /// <summary>What is differentiated by is computed on its own path, like what is changed: there, heads would read the model's own matrices.</summary>
+    private static void RequireWholeHeads(ForwardPlan forward, ResolvedObjective objective, IReadOnlyList<PlannedGradient> gradients)
+    {
+        (HookPoint Hook, bool IsChanged)[] hooks =
+        [
+            .. gradients.Select(gradient => gradient.Selection?.Hook).OfType<HookPoint>().Select(hook => (hook, true)),
+            .. objective.Upstream.Select(one => (one.Selection.Hook, false)),
+        ];
+        foreach (ResolvedWeightEdit edit in forward.Edits) edit.RequireWholeHeads(hooks, $"weight_edits[{edit.Index}]");
     }
 }

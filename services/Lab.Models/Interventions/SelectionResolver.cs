@@ -10,13 +10,18 @@ namespace Lab.Models.Interventions;
 /// <param name="at">The step of decoding, where each row of the pass is its one new token; null for whole rows.</param>
 public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int reach = 0, StepPosition? at = null)
 {
-    /// <summary>The most tokens that one selector may name, padding included.</summary>
-    private const long MaxTokens = 1 << 26;
+    /// <summary>The most tokens that the selectors of a request may name together, padding included: each of them takes memory before anything is admitted.</summary>
+    private const long MaxTokens = 1 << 23;
+
+    /// <summary>The most comparisons of tokens with ranges and texts: some seconds.</summary>
+    private const long MaxWork = 1 << 30;
 
     /// <summary>The most ranges, texts or further hooks that one selector may name: each of them is looked for at every token or hook.</summary>
     private const int MaxNames = 1024;
 
     private readonly int _past = at?.Past ?? 0;
+    private long _tokens;
+    private long _work;
 
     /// <summary>The tokens of the pass.</summary>
     internal TokenBatch Batch => batch;
@@ -84,8 +89,7 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
 
     private void RequirePositions(ActivationSelector selector, IReadOnlyList<int> rows, string field, string place)
     {
-        long places = rows.Count * (selector.Positions.Count == 0 ? (long)batch.Length : selector.Positions.Count);
-        if (places > MaxTokens) throw new InvalidSelectionException($"{field}.positions", $"The selector names {places} tokens of {place}; the most is {MaxTokens}.");
+        RequireTokens(selector, rows.Count, field, place);
         for (int i = 0; i < selector.PositionRanges.Count; i++)
         {
             IndexRange range = selector.PositionRanges[i];
@@ -103,6 +107,21 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
             if (position < -length || position >= most)
                 throw new InvalidSelectionException(path, $"Position {position} of {place} is out of range: row {shortest} has {most} tokens.");
         }
+    }
+
+    private void RequireTokens(ActivationSelector selector, int rows, string field, string place)
+    {
+        int names = selector.PositionRanges.Count + selector.Texts.Count;
+        bool isNarrowed = selector.From is not null || selector.FromText is not null;
+        if (names + selector.Positions.Count + selector.TokenIds.Count + selector.Rows.Count == 0 && !isNarrowed) return;
+        bool isListed = selector.Positions.Count > 0 && names + selector.TokenIds.Count == 0 && !isNarrowed;
+        long tokens = (long)rows * (isListed ? selector.Positions.Count : Math.Max(batch.Length, selector.Positions.Count));
+        _tokens += tokens;
+        _work += tokens * names;
+        if (_tokens > MaxTokens)
+            throw new InvalidSelectionException($"{field}.positions", $"The selector names {tokens} tokens of {place}, and all so far {_tokens}; the most is {MaxTokens}. Send fewer rows at a time.");
+        if (_work > MaxWork)
+            throw new InvalidSelectionException(field, $"The ranges and texts of all selectors so far take {_work} comparisons with tokens; the most is {MaxWork}. Send fewer rows at a time.");
     }
 
     private static void RequireCount(int count, string field)

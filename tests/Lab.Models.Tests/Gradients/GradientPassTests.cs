@@ -176,6 +176,21 @@ public sealed class GradientPassTests : IDisposable
             .ShouldBe("objective.upstream.gradients[0].gradient");
     }
 
+    [Theory]
+    [InlineData("blocks.0.hook_q_input", "transformer.h.0.attn.c_attn.bias", false)]
+    [InlineData("blocks.1.hook_q_input", "transformer.h.0.attn.c_attn.bias", true)]
+    [InlineData("blocks.0.attn.hook_q", "transformer.h.0.attn.c_attn.bias", true)]
+    public void Resolve_TargetThatTakesAnEditedMatrixApart_IsRefused(string hook, string parameter, bool isAllowed)
+    {
+        int size = (int)_model.Parameters.Find(parameter)!.Outputs;
+        WeightEdit edit = new(parameter) { Bias = HostTensor.FromFloats("", new float[size], size) };
+        ForwardPlan forward = ForwardPlan.Resolve(_model.Hooks, new TokenBatch(_model.Config, _rows), [], [], edits: [edit], parameters: _model.Parameters);
+        GradientPlan Edited() => GradientPlan.Resolve(_model.Hooks, _model.Config, Shapes(_model), forward, NextTokens, [At(hook)]);
+
+        if (isAllowed) Edited().Gradients.ShouldHaveSingleItem();
+        else Should.Throw<ArgumentException>(Edited).ParamName.ShouldBe("weight_edits[0].parameter");
+    }
+
     private static GradientObjective.Upstream Upstream(string hook, int count) =>
         new([new(new ActivationSelector(hook), count == 120 ? FromDoubles(new double[120], 2, 5, 12) : FromDoubles(new double[count], count))]);
 

@@ -124,6 +124,17 @@ public sealed class SelectionTests : IDisposable
     }
 
     [Fact]
+    public void Resolve_TooManyTokensInAllSelectors_AreRefused()
+    {
+        ActivationSelector half = new("hook_embed") { Positions = [.. new int[1 << 22]] }, ranges = new("hook_embed") { PositionRanges = [.. Enumerable.Repeat(new IndexRange(0), 1024)] };
+        int[][] rows = [.. Enumerable.Repeat<int[]>([1], 1 << 20)];
+
+        _model.Plan([[1]], [half, half]).Captures.Count.ShouldBe(2);
+        Should.Throw<InvalidSelectionException>(() => _model.Plan([[1]], [half, half, new ActivationSelector("hook_embed") { Positions = [0] }])).ParamName.ShouldBe("captures[2].positions");
+        Should.Throw<InvalidSelectionException>(() => _model.Plan(rows, [ranges, ranges])).ParamName.ShouldBe("captures[1]");
+    }
+
+    [Fact]
     public void Resolve_ValueThatIsInfiniteAtTheSecondKindOfHook_IsRefused()
     {
         ActivationSelector both = new("blocks.0.attn.hook_pattern") { Hooks = ["blocks.1.hook_resid_post"] };
