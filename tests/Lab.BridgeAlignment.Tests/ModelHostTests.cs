@@ -43,7 +43,9 @@ public sealed class ModelHostTests : IAsyncLifetime
     {
         PartHost models = await _lab.StartModelHostAsync();
         await using PartHost bridge = await _lab.StartAsync(models.Url);
-        string expected = (await RunAsync(bridge, "whole")).Bridge;
+        AlignmentRun whole = await RunAsync(bridge, "whole");
+        whole.Status.Error.ShouldBeNull();
+        string expected = whole.Bridge;
 
         BridgeAlignmentService.BridgeAlignmentServiceClient client = new(bridge.Channel);
         _ = await client.CreateAlignmentRunAsync(new CreateAlignmentRunRequest { RunId = "shaken", Config = TinyLab.Config }, cancellationToken: Ct);
