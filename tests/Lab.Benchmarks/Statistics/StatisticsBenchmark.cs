@@ -1,5 +1,8 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Lab.Benchmarks.Hosting;
+using Lab.Models;
+using Lab.Models.Interventions;
 using Lab.Models.Statistics;
 using Lab.Tensors;
 using static TorchSharp.torch;
@@ -9,6 +12,7 @@ namespace Lab.Benchmarks.Statistics;
 /// <summary>
 /// Elements per second of activation statistics on one core, over batches of GPT-2-small's residual stream and MLP: what is made of them,
 /// against the plain way in torch on as many cores, which gives no quantiles and merges nothing: var_mean, amin, amax, norm and topk.
+/// And forward passes of GPT-2-small's shape that collect all of it at every resid_post against bare ones.
 /// </summary>
 internal sealed class StatisticsBenchmark : IBenchmark
 {
@@ -22,6 +26,7 @@ internal sealed class StatisticsBenchmark : IBenchmark
         TorchRuntime.Configure(0);
         await using TensorWorker worker = new("statistics benchmark");
         await worker.RunAsync(token => Measure(report, token), ct);
+        await worker.RunAsync(token => MeasurePasses(report, token), ct);
     }
 
     private static bool Measure(BenchmarkReport report, CancellationToken ct)
@@ -57,6 +62,37 @@ internal sealed class StatisticsBenchmark : IBenchmark
 
         set_num_threads(threads);
         return true;
+    }
+
+    private static bool MeasurePasses(BenchmarkReport report, CancellationToken ct)
+    {
+        TransformerConfig config = BenchmarkModels.Gpt2Small;
+        using Transformer model = new(config, TransformerWeights.Initialize(config, seed: 1));
+        using var noGrad = no_grad();
+        TokenBatch batch = new(config, [.. Enumerable.Range(0, 8).Select(row => BenchmarkModels.Tokens(128, row, config.DVocab))]);
+        ForwardPlan plan = ForwardPlan.Resolve(model.Hooks, batch, [new ActivationSelector("blocks.*.hook_resid_post")], []);
+        IReadOnlyDictionary<string, ActivationStatistics> statistics = StatisticsTap.Create(plan.Captures, new StatisticsOptions());
+        List<double> bare = [], collecting = [];
+        for (int i = -2; i < Repetitions; i++)
+        {
+            ct.ThrowIfCancellationRequested();
+            double without = Milliseconds(null), with = Milliseconds(new StatisticsTap(plan.Captures, statistics, batch, ct: ct));
+            if (i < 0) continue;
+            bare.Add(without);
+            collecting.Add(with);
+        }
+
+        double plain = report.Median("statistics.pass.bare", bare, "ms"), all = report.Median("statistics.pass.collecting", collecting, "ms");
+        report.Ratio("statistics.pass.collecting_to_bare", all, plain);
+        return true;
+
+        double Milliseconds(IActivationTap? tap)
+        {
+            using var scope = NewDisposeScope();
+            long start = Stopwatch.GetTimestamp();
+            model.Forward(new ForwardInput(batch.ToTensor(model.Device)) { Logits = LogitSelection.None }, tap);
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }
     }
 
     private static double Rate(BenchmarkReport report, string name, int channels, Action action, CancellationToken ct)
