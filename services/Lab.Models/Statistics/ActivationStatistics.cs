@@ -15,6 +15,8 @@ public sealed class ActivationStatistics
     /// <summary>The most channels of a hook, heads included.</summary>
     public const int MaxChannels = 1 << 24;
 
+    private const int WorkWorthAThread = 1 << 17;
+
     private ActivationTile? _tile;
     private TokenOrigin? _last;
 
@@ -66,6 +68,10 @@ public sealed class ActivationStatistics
         (Moments.Mean.LongLength * 32) + Sketches.Sum(sketch => sketch.SizeBytes) + (Largest?.SizeBytes ?? 0) + (Smallest?.SizeBytes ?? 0)
         + ((Products?.Products.LongLength ?? 0) * sizeof(double));
 
+    /// <summary>The most threads that one call of <see cref="Add"/> may use.</summary>
+    /// <value>By default as many as one operation of libtorch.</value>
+    internal int MaxThreads { get; init; } = TorchSharp.torch.get_num_threads();
+
     internal ChannelMoments Moments { get; }
 
     internal NormMoments Norms { get; }
@@ -91,10 +97,13 @@ public sealed class ActivationStatistics
         }
 
         RequireRoom(tokens.Length);
+        int parts = (int)Math.Min(Math.Min(MaxThreads, TileCount), values.Length / WorkWorthAThread);
+        int step = parts > 1 ? tokens.Length : ActivationTile.MaxTokens;
         while (!tokens.IsEmpty)
         {
-            int count = Math.Min(tokens.Length, ActivationTile.MaxTokens);
-            AddBlock(values[..(count * Channels)], tokens[..count]);
+            // On one thread a block stays in the cache from its norms on.
+            int count = Math.Min(tokens.Length, step);
+            AddTokens(values[..(count * Channels)], tokens[..count], Math.Max(1, parts));
             values = values[(count * Channels)..];
             tokens = tokens[count..];
         }
@@ -132,41 +141,72 @@ public sealed class ActivationStatistics
     /// <summary>The last token in the order of documents; null if there are none.</summary>
     internal TokenOrigin? Last => _last;
 
-    private void AddBlock(ReadOnlySpan<float> values, ReadOnlySpan<TokenOrigin> tokens)
+    private int TileCount => ActivationTile.Padded(Channels) / ActivationTile.Width;
+
+    private void AddTokens(ReadOnlySpan<float> values, ReadOnlySpan<TokenOrigin> tokens, int parts)
     {
-        Span<int> rows = stackalloc int[ActivationTile.MaxTokens];
-        int kept = 0;
+        double[] squaredNorms = new double[tokens.Length];
+        HostSpans.For(values, tokens, tokens.Length, parts, (all, _, from, to, _) =>
+        {
+            for (int i = from; i < to; i++) squaredNorms[i] = NormMoments.Squared(all.Slice(i * Channels, Channels));
+        });
+        List<Block> blocks = Screen(squaredNorms, tokens);
+        ActivationTile[] tiles = parts == 1 ? [_tile ??= new ActivationTile()] : [.. Enumerable.Range(0, parts).Select(_ => new ActivationTile())];
+        HostSpans.For(values, tokens, TileCount, parts, (all, origins, from, to, part) =>
+        {
+            foreach (Block block in blocks)
+            {
+                for (int tile = from; tile < to; tile++) AddTile(tiles[part], all, origins, block, tile * ActivationTile.Width);
+            }
+        });
+        foreach (Block block in blocks)
+        {
+            Products?.Add(values, block.Rows, block.Before);
+            Count += block.Rows.Length;
+        }
+    }
+
+    /// <summary>Takes norms, sorts out what is not finite, and cuts the rest into blocks for tiles.</summary>
+    private List<Block> Screen(double[] squaredNorms, ReadOnlySpan<TokenOrigin> tokens)
+    {
+        List<Block> blocks = [];
+        List<int> rows = new(Math.Min(tokens.Length, ActivationTile.MaxTokens));
         bool isAscending = true;
+        long before = Count;
         for (int i = 0; i < tokens.Length; i++)
         {
-            double squaredNorm = NormMoments.Squared(values.Slice(i * Channels, Channels));
-            if (!double.IsFinite(squaredNorm))
+            if (!double.IsFinite(squaredNorms[i]))
             {
                 NonFiniteCount++;
                 NoteNonFinite(tokens[i]);
-                continue;
+            }
+            else
+            {
+                Norms.Add(squaredNorms[i], before + rows.Count);
+                if (_last is null || tokens[i] > _last) _last = tokens[i];
+                else isAscending = false;
+                rows.Add(i);
             }
 
-            Norms.Add(squaredNorm, Count + kept);
-            if (_last is null || tokens[i] > _last) _last = tokens[i];
-            else isAscending = false;
-            rows[kept++] = i;
+            // The same blocks on one thread and on several, so that rounding is the same too.
+            bool isEnd = (i + 1) % ActivationTile.MaxTokens == 0 || i == tokens.Length - 1;
+            if (rows.Count == 0 || !isEnd) continue;
+            blocks.Add(new Block([.. rows], isAscending, before));
+            before += rows.Count;
+            isAscending = true;
+            rows.Clear();
         }
 
-        if (kept == 0) return;
-        rows = rows[..kept];
-        _tile ??= new ActivationTile();
-        for (int channel = 0; channel < Channels; channel += ActivationTile.Width)
-        {
-            _tile.Load(values, Channels, rows, channel);
-            Moments.Add(_tile, Count);
-            Largest?.Add(_tile, tokens, rows, isAscending);
-            Smallest?.Add(_tile, tokens, rows, isAscending);
-            for (int i = 0; i < _tile.Channels && Sketches.Length > 0; i++) Sketches[channel + i].Add(_tile.Values[i..], kept, ActivationTile.Width);
-        }
+        return blocks;
+    }
 
-        Products?.Add(values, rows, Count);
-        Count += kept;
+    private void AddTile(ActivationTile tile, ReadOnlySpan<float> values, ReadOnlySpan<TokenOrigin> tokens, Block block, int channel)
+    {
+        tile.Load(values, Channels, block.Rows, channel);
+        Moments.Add(tile, block.Before);
+        Largest?.Add(tile, tokens, block.Rows, block.IsAscending);
+        Smallest?.Add(tile, tokens, block.Rows, block.IsAscending);
+        for (int i = 0; i < tile.Channels && Sketches.Length > 0; i++) Sketches[channel + i].Add(tile.Values[i..], tile.Tokens, ActivationTile.Width);
     }
 
     private void NoteNonFinite(TokenOrigin token)
@@ -178,4 +218,10 @@ public sealed class ActivationStatistics
     {
         if (Count + added > MaxTokens) throw new InvalidOperationException($"The statistics of {Hook} would cover {Count + added} tokens; at most {MaxTokens} are allowed.");
     }
+
+    /// <summary>Tokens for one tile.</summary>
+    /// <param name="Rows">Which of those that are added.</param>
+    /// <param name="IsAscending">Whether every one comes after all before it.</param>
+    /// <param name="Before">Tokens that were added before these.</param>
+    private sealed record Block(int[] Rows, bool IsAscending, long Before);
 }

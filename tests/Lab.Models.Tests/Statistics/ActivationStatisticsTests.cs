@@ -101,6 +101,23 @@ public sealed class ActivationStatisticsTests
     });
 
     [Fact]
+    public void Add_OnSeveralThreads_EqualsOne()
+    {
+        const int channels = 500, tokens = 3000;
+        StatisticsData data = new(Seed: 8, channels, tokens, IsShuffled: true);
+        data.Values[77] = float.NaN;
+        StatisticsOptions options = new() { TopCount = 4, BottomCount = 4 };
+        byte[][] states = [.. new[] { 1, 7 }.Select(threads =>
+        {
+            ActivationStatistics statistics = new(StatisticsData.Hook, [channels], options) { MaxThreads = threads };
+            statistics.Add(data.Values, data.Origins);
+            statistics.Count.ShouldBe(tokens - 1);
+            return new StatisticsFile([statistics], new Dictionary<string, string>()).ToBytes();
+        })];
+        states[1].ShouldBe(states[0]);
+    }
+
+    [Fact]
     public void Merge_WithItself_CountsTwice() => StatisticsData.Any.Sample(data =>
     {
         ActivationStatistics twice = data.Collect(), other = data.Collect();
