@@ -8,8 +8,8 @@ using Lab.Tensors;
 using static Lab.ModelHost.Tests.CallErrors;
 using static Lab.ModelHost.Tests.Gradients.GradientLab;
 using GradientTarget = Lab.Protos.ModelHost.V1.GradientTarget;
-using LogitPair = Lab.Protos.ModelHost.V1.LogitPair;
 using Intervention = Lab.Protos.ModelHost.V1.Intervention;
+using LogitPair = Lab.Protos.ModelHost.V1.LogitPair;
 using Reduction = Lab.Protos.ModelHost.V1.Reduction;
 using UpstreamGradient = Lab.Protos.ModelHost.V1.UpstreamGradient;
 

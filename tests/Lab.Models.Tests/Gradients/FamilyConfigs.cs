@@ -23,8 +23,14 @@ internal static class FamilyConfigs
     {
         ["gpt2"] = _small with
         {
-            Family = ModelFamily.Gpt2, Norm = NormKind.Layer, NormBias = true, NormEpsilon = 1e-5, Positions = PositionKind.Learned, TiedUnembedding = true,
-            Activation = ActivationFunction.GeluTanh, ScaleAttentionByLayer = true,
+            Family = ModelFamily.Gpt2,
+            Norm = NormKind.Layer,
+            NormBias = true,
+            NormEpsilon = 1e-5,
+            Positions = PositionKind.Learned,
+            TiedUnembedding = true,
+            Activation = ActivationFunction.GeluTanh,
+            ScaleAttentionByLayer = true,
         },
         ["llama"] = _llama,
         ["mistral"] = _llama with { WindowSize = 2, LocalLayers = [0, 1], DHead = 6 },
@@ -32,14 +38,30 @@ internal static class FamilyConfigs
         ["qwen3"] = _llama with { QkNorm = true, NKeyValueHeads = 1 },
         ["gemma3"] = _llama with
         {
-            Family = ModelFamily.Gemma3, NormGainOffset = 1, SandwichNorms = true, QkNorm = true, LocalLayers = [0], WindowSize = 2, LocalRotary = new RotaryConfig(),
-            EmbeddingScale = Math.Sqrt(12), AttentionScale = 0.4, AttentionSoftCap = 2, LogitSoftCap = 3, Activation = ActivationFunction.GeluTanh, TiedUnembedding = true,
+            Family = ModelFamily.Gemma3,
+            NormGainOffset = 1,
+            SandwichNorms = true,
+            QkNorm = true,
+            LocalLayers = [0],
+            WindowSize = 2,
+            LocalRotary = new RotaryConfig(),
+            EmbeddingScale = Math.Sqrt(12),
+            AttentionScale = 0.4,
+            AttentionSoftCap = 2,
+            LogitSoftCap = 3,
+            Activation = ActivationFunction.GeluTanh,
+            TiedUnembedding = true,
         },
         ["sparse"] = _small with { Positions = PositionKind.Learned, ActivationFraction = 0.5, AttentionSink = true, BigramTable = true, FinalLogitsBias = true },
         ["sparse-concatenated"] = _small with
         {
-            Positions = PositionKind.Concatenated, DPos = 3, ActivationFraction = 0.6, ActivationSites = AbsTopKSites.AttnIn | AbsTopKSites.MlpNeuron | AbsTopKSites.ResidPostAttn,
-            ResidualRelu = true, Activation = ActivationFunction.Relu, Norm = NormKind.Layer,
+            Positions = PositionKind.Concatenated,
+            DPos = 3,
+            ActivationFraction = 0.6,
+            ActivationSites = AbsTopKSites.AttnIn | AbsTopKSites.MlpNeuron | AbsTopKSites.ResidPostAttn,
+            ResidualRelu = true,
+            Activation = ActivationFunction.Relu,
+            Norm = NormKind.Layer,
         },
     };
 
