@@ -1,5 +1,5 @@
-using Lab.ModelHost.Mapping;
 using Google.Protobuf;
+using Lab.ModelHost.Mapping;
 using Lab.Models;
 using Lab.Models.Interventions;
 using Lab.Protos.ModelHost.V1;

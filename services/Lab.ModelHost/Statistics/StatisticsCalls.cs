@@ -2,9 +2,9 @@ using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Grpc.Core;
 using Lab.Artifacts;
-using Lab.ModelHost.Sources;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Sources;
 using Lab.Protos.ModelHost.V1;
 using Microsoft.Extensions.Options;
 

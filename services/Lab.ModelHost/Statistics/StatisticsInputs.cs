@@ -1,7 +1,7 @@
 using Lab.Artifacts;
-using Lab.ModelHost.Sources;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Sources;
 using Lab.Models.Corpora;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;

@@ -1,7 +1,7 @@
 using Grpc.Core;
 using Lab.Artifacts;
-using Lab.ModelHost.Sources;
 using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Sources;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 using Microsoft.Extensions.Options;
