@@ -52,9 +52,12 @@ internal sealed class HostUnderTest : IAsyncDisposable
         Captures = { captures.Select(hook => new Selector { Hook = hook }) },
     };
 
-    /// <summary>Runs, and checks and assembles every frame.</summary>
+    /// <summary>Runs, and receives every frame.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="ct">Cancels it.</param>
+    /// <param name="assembles">Whether the client checks and assembles the tensors, or only takes the bytes.</param>
     /// <returns>Milliseconds and bytes of tensors.</returns>
-    public async Task<(double Milliseconds, long Bytes)> RunAsync(RunRequest request, CancellationToken ct)
+    public async Task<(double Milliseconds, long Bytes)> RunAsync(RunRequest request, CancellationToken ct, bool assembles = true)
     {
         Stopwatch watch = Stopwatch.StartNew();
         using AsyncServerStreamingCall<RunResponse> call = Models.Run(request, cancellationToken: ct);
@@ -63,7 +66,9 @@ internal sealed class HostUnderTest : IAsyncDisposable
         await foreach (RunResponse response in call.ResponseStream.ReadAllAsync(ct))
         {
             if (response.Summary is not null) summary = response.Summary;
-            else if (response.Frame is not null && reader.Accept(response.Frame) is { } tensor) bytes += tensor.Data.Length;
+            else if (response.Frame is null) continue;
+            else if (!assembles) bytes += response.Frame.Chunk?.Data.Length ?? 0;
+            else if (reader.Accept(response.Frame) is { } tensor) bytes += tensor.Data.Length;
         }
 
         reader.Complete();

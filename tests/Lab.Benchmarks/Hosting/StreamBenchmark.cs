@@ -34,19 +34,22 @@ internal sealed class StreamBenchmark : IBenchmark
         silent.Captures.Clear();
         long bytes = (await host.RunAsync(request, ct)).Bytes;
         _ = await BareAsync(host, bytes, ct);
-        List<double> model = [], bare = [], forward = [];
+        List<double> model = [], received = [], bare = [], forward = [];
         for (int i = 0; i < Repetitions; i++)
         {
             model.Add(bytes / (await host.RunAsync(request, ct)).Milliseconds / 1e3);
+            received.Add(bytes / (await host.RunAsync(request, ct, assembles: false)).Milliseconds / 1e3);
             bare.Add(bytes / await BareAsync(host, bytes, ct) / 1e3);
             forward.Add((await host.RunAsync(silent, ct)).Milliseconds);
         }
 
         report.Note($"stream: {bytes / 1e6:F0} MB per answer, {Sites.Length} sites {Repeats} times, {Rows} x {Length} tokens, d_model {BenchmarkModels.Wide.DModel}.");
         double stream = report.Median($"{Name}.model_host", model, "MB/s from the request on, forward pass included");
+        double frames = report.Median($"{Name}.model_host_frames", received, "MB/s to a client that takes the frames as the bare one does its buffers");
         double reference = report.Median($"{Name}.bare", bare, "MB/s of prepared buffers");
         _ = report.Median($"{Name}.forward", forward, "ms of the same run without captures");
         report.Ratio($"{Name}.model_host_to_bare", stream, reference);
+        report.Ratio($"{Name}.model_host_frames_to_bare", frames, reference);
     }
 
     private static async Task<double> BareAsync(HostUnderTest host, long bytes, CancellationToken ct)
