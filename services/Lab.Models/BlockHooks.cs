@@ -7,8 +7,8 @@ public sealed class BlockHooks
 {
     internal BlockHooks(HookCatalog catalog, int layer, TransformerConfig config, HookAliases aliases)
     {
-        HookPoint Add(string name, HookDimension[] dimensions, IReadOnlyList<string>? alias = null) =>
-            catalog.Add($"blocks.{layer}.{name}", layer, dimensions, alias ?? []);
+        HookPoint Add(string name, HookDimension[] dimensions, IReadOnlyList<string>? alias = null, IReadOnlyList<string>? readOnly = null) =>
+            catalog.Add($"blocks.{layer}.{name}", layer, dimensions, alias ?? [], readOnlyAliases: readOnly);
         HookPoint OnRequest(string name, HookDimension[] dimensions, IReadOnlyList<string>? alias = null) =>
             catalog.Add($"blocks.{layer}.{name}", layer, dimensions, alias ?? [], isOnRequest: true);
 
@@ -21,7 +21,7 @@ public sealed class BlockHooks
         KInput = OnRequest("hook_k_input", [Batch, Pos, KeyValueHead, DModel]);
         VInput = OnRequest("hook_v_input", [Batch, Pos, KeyValueHead, DModel]);
         Ln1 = new NormHooks(Add("ln1.hook_scale", scale), Add("ln1.hook_normalized", residual));
-        AttnRead = Add("attn.hook_read", read, names.AttnRead);
+        AttnRead = Add("attn.hook_read", read, names.AttnRead, names.AttnReadOnly);
         Q = Add("attn.hook_q", heads, names.Q);
         K = Add("attn.hook_k", shared, names.K);
         V = Add("attn.hook_v", shared, names.V);
@@ -40,7 +40,7 @@ public sealed class BlockHooks
         ResidMid = Add("hook_resid_mid", residual, names.ResidMid);
         MlpIn = Add("hook_mlp_in", residual);
         Ln2 = new NormHooks(Add("ln2.hook_scale", scale), Add("ln2.hook_normalized", residual));
-        MlpRead = Add("mlp.hook_read", read, names.MlpRead);
+        MlpRead = Add("mlp.hook_read", read, names.MlpRead, names.MlpReadOnly);
         MlpPre = Add("mlp.hook_pre", neurons, names.MlpPre);
         if (config.GatedMlp) MlpPreLinear = Add("mlp.hook_pre_linear", neurons, names.MlpPreLinear);
         MlpPost = Add("mlp.hook_post", neurons, names.MlpPost);

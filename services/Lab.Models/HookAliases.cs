@@ -3,7 +3,8 @@ namespace Lab.Models;
 /// <summary>
 /// Other names of a model's hooks: TransformerLens's bridge ("blocks.0.hook_in"), circuit_sparsity ("0.resid_in") and Hugging Face's
 /// modules ("model.layers.0.self_attn.o_proj.input", as nnsight writes them). Only names of exactly the same tensor; heads may be
-/// flattened there.
+/// flattened there. A change at "ln_2.input" or "post_attention_layernorm.input" is one of the residual stream between attention and
+/// MLP, and stays in it; hook_mlp_in is what the norm alone reads.
 /// </summary>
 internal sealed class HookAliases(TransformerConfig config, ParameterNames names)
 {
@@ -34,7 +35,8 @@ internal sealed class HookAliases(TransformerConfig config, ParameterNames names
         IReadOnlyList<string> Final() => isLast ? (hasSites ? ["final_resid"] : []) : [];
         return new LayerAliases(
             ResidPre: Sites("resid_in", $"{bridge}.hook_in", $"{module}.input"),
-            AttnRead: Sites("attn.act_in", [.. readsNorm ? [$"{module}.{names.Ln1}.output"] : none, $"{attn}.{(_isLlama ? "q_proj" : "c_attn")}.input"]),
+            AttnRead: Sites("attn.act_in", [.. readsNorm ? [$"{module}.{names.Ln1}.output"] : none, .. _isLlama ? none : [$"{attn}.c_attn.input"]]),
+            AttnReadOnly: _isLlama ? [.. new[] { "q_proj", "k_proj", "v_proj" }.Select(matrix => $"{attn}.{matrix}.input")] : none,
             Q: Projection("q", "q_proj"),
             K: Projection("k", "k_proj"),
             V: Projection("v", "v_proj"),
@@ -44,7 +46,8 @@ internal sealed class HookAliases(TransformerConfig config, ParameterNames names
                 ? [$"{bridge}.ln1_post.hook_out", $"{module}.{names.Ln1Post}.output"]
                 : Sites("attn.resid_delta", $"{bridge}.attn.hook_out", $"{attn}.output"),
             ResidMid: Sites("resid_mid", $"{bridge}.ln2.hook_in", $"{module}.{names.Ln2}.input"),
-            MlpRead: Sites("mlp.act_in", [.. readsNorm ? [$"{module}.{names.Ln2}.output", $"{module}.mlp.input"] : none, $"{module}.{names.MlpIn}.input"]),
+            MlpRead: Sites("mlp.act_in", [.. readsNorm ? [$"{module}.{names.Ln2}.output", $"{module}.mlp.input"] : none, .. config.GatedMlp ? none : [$"{module}.{names.MlpIn}.input"]]),
+            MlpReadOnly: config.GatedMlp ? [$"{module}.{names.MlpIn}.input", $"{module}.mlp.up_proj.input"] : none,
             MlpPre: [$"{module}.{names.MlpIn}.output"],
             MlpPreLinear: [$"{module}.mlp.up_proj.output"],
             MlpPost: Sites("mlp.post_act", $"{bridge}.mlp.out.hook_in", $"{module}.{names.MlpOut}.input"),
@@ -59,6 +62,7 @@ internal sealed class HookAliases(TransformerConfig config, ParameterNames names
 internal sealed record LayerAliases(
     IReadOnlyList<string> ResidPre,
     IReadOnlyList<string> AttnRead,
+    IReadOnlyList<string> AttnReadOnly,
     IReadOnlyList<string> Q,
     IReadOnlyList<string> K,
     IReadOnlyList<string> V,
@@ -67,6 +71,7 @@ internal sealed record LayerAliases(
     IReadOnlyList<string> AttnOut,
     IReadOnlyList<string> ResidMid,
     IReadOnlyList<string> MlpRead,
+    IReadOnlyList<string> MlpReadOnly,
     IReadOnlyList<string> MlpPre,
     IReadOnlyList<string> MlpPreLinear,
     IReadOnlyList<string> MlpPost,

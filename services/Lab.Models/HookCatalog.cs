@@ -57,7 +57,7 @@ public sealed class HookCatalog
     /// <summary>Finds a hook by its name or an alias.</summary>
     public HookPoint? Find(string nameOrAlias) => _byName.GetValueOrDefault(nameOrAlias);
 
-    internal HookPoint Add(string name, int layer, HookDimension[] dimensions, IReadOnlyList<string> aliases, bool isOnRequest = false)
+    internal HookPoint Add(string name, int layer, HookDimension[] dimensions, IReadOnlyList<string> aliases, bool isOnRequest = false, IReadOnlyList<string>? readOnlyAliases = null)
     {
         bool isShared = dimensions.Contains(KeyValueHead);
         long[] shape = [.. dimensions.Select(dimension => dimension switch
@@ -73,15 +73,16 @@ public sealed class HookCatalog
             One => 1,
             _ => -1L,
         })];
-        HookPoint hook = new(name, layer, [.. dimensions.Select(dimension => dimension == KeyValueHead ? Head : dimension)], shape, aliases, _hooks.Count)
+        HookPoint hook = new(name, layer, [.. dimensions.Select(dimension => dimension == KeyValueHead ? Head : dimension)], shape, [.. aliases, .. readOnlyAliases ?? []], _hooks.Count)
         {
             IsOnRequest = isOnRequest,
+            ReadOnlyAliases = readOnlyAliases ?? [],
             HasSharedHeads = isShared,
             Window = layer < 0 ? int.MaxValue : _config.WindowOf(layer),
         };
         _hooks.Add(hook);
         _byName.Add(name, hook);
-        foreach (string alias in aliases) _byName.Add(alias, hook);
+        foreach (string alias in hook.Aliases) _byName.Add(alias, hook);
         return hook;
     }
 }

@@ -61,6 +61,12 @@ public sealed record HookPoint(string Name, int Layer, IReadOnlyList<HookDimensi
     /// </summary>
     public bool IsOnRequest { get; init; }
 
+    /// <summary>
+    /// Aliases that name the input of one of several matrices that all read this place, such as "self_attn.q_proj.input": the same
+    /// tensor, but who changes that input does not mean the others. They are for reading only.
+    /// </summary>
+    public IReadOnlyList<string> ReadOnlyAliases { get; init; } = [];
+
     /// <summary>Whether its heads are those of keys and values, each shared by several query heads.</summary>
     public bool HasSharedHeads { get; init; }
 

@@ -1,4 +1,5 @@
 using Lab.Models.Folders;
+using Lab.Models.Interventions;
 using Lab.Models.Tests.Interventions;
 using Lab.Tensors;
 using Lab.Testing;
@@ -136,6 +137,37 @@ public sealed class HookCatalogTests : IDisposable
 
         model.Hooks.Find(alias).ShouldNotBeNull().Name.ShouldBe(name);
         model.Hooks.Find(name).ShouldNotBeNull().Aliases.ShouldContain(alias);
+    }
+
+    [Theory]
+    [InlineData("hf-llama", "model.layers.0.self_attn.q_proj.input", "blocks.0.attn.hook_read", false)]
+    [InlineData("hf-llama", "model.layers.1.self_attn.v_proj.input", "blocks.1.attn.hook_read", false)]
+    [InlineData("hf-llama", "model.layers.0.mlp.up_proj.input", "blocks.0.mlp.hook_read", false)]
+    [InlineData("hf-gemma3", "model.layers.0.mlp.gate_proj.input", "blocks.0.mlp.hook_read", false)]
+    [InlineData("hf-llama", "model.layers.0.mlp.input", "blocks.0.mlp.hook_read", true)]
+    [InlineData("hf-llama", "model.layers.0.input_layernorm.output", "blocks.0.attn.hook_read", true)]
+    [InlineData("hf-gpt2", "transformer.h.0.attn.c_attn.input", "blocks.0.attn.hook_read", true)]
+    [InlineData("hf-gpt2", "transformer.h.1.mlp.c_fc.input", "blocks.1.mlp.hook_read", true)]
+    public void Plan_InputOfOneOfSeveralMatrices_IsCapturedButNotChanged(string folder, string alias, string name, bool isChangeable)
+    {
+        using GoldenFolder golden = new(folder);
+        using Transformer model = ModelFolder.Load(golden.Folder);
+        TokenBatch batch = new(model.Config, [[1, 2]]);
+        ForwardPlan Plan(ActivationSelector selector) => ForwardPlan.Resolve(model.Hooks, batch, [], [new Intervention(selector, new InterventionOperation.Scale(2))]);
+
+        ForwardPlan.Resolve(model.Hooks, batch, [new ActivationSelector(alias)], []).Captures.ShouldHaveSingleItem().Hook.Name.ShouldBe(name);
+        model.Hooks.Find(name).ShouldNotBeNull().Aliases.ShouldContain(alias);
+        Plan(new ActivationSelector(name)).Interventions.ShouldHaveSingleItem();
+        if (isChangeable)
+        {
+            Plan(new ActivationSelector(alias)).Interventions.ShouldHaveSingleItem();
+            return;
+        }
+
+        ArgumentException error = Should.Throw<ArgumentException>(() => Plan(new ActivationSelector(alias)));
+        error.ParamName.ShouldBe("interventions[0].selector.hook");
+        error.Message.ShouldContain($"'{name}'");
+        Should.Throw<ArgumentException>(() => Plan(new ActivationSelector("hook_embed") { Hooks = [name, alias] })).ParamName.ShouldBe("interventions[0].selector.hooks[1]");
     }
 
     [Theory]

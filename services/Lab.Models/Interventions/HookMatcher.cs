@@ -26,6 +26,26 @@ internal static class HookMatcher
         return kept.Count > 0 ? kept : throw new InvalidSelectionException($"{field}.layers", $"None of the {found.Count} hooks, such as {found.Values.First().Name}, is in these layers.");
     }
 
+    /// <summary>Requires that every name of a selector may be used to change what is there.</summary>
+    /// <param name="hooks">The model's hooks.</param>
+    /// <param name="selector">Names hooks.</param>
+    /// <param name="field">Its path, for errors.</param>
+    /// <exception cref="ArgumentException">One is the input of one of several matrices that read the same tensor.</exception>
+    public static void RequireChangeable(HookCatalog hooks, ActivationSelector selector, string field)
+    {
+        Require(selector.Hook, $"{field}.hook");
+        for (int i = 0; i < selector.Hooks.Count; i++) Require(selector.Hooks[i], $"{field}.hooks[{i}]");
+
+        void Require(string name, string path)
+        {
+            if (hooks.Find(name) is { } hook && hook.ReadOnlyAliases.Contains(name))
+            {
+                string[] readers = [.. hook.ReadOnlyAliases.Select(alias => alias.Split('.')[^2])];
+                throw new ArgumentException($"'{name}' can be read, not changed: {string.Join(", ", readers)} all read that tensor. Name '{hook.Name}' to change it for all of them.", path);
+            }
+        }
+    }
+
     private static IReadOnlyList<HookPoint> Match(HookCatalog hooks, string hook, string field)
     {
         if (hook.Length == 0) throw new InvalidSelectionException(field, "A hook is required.");

@@ -20,9 +20,10 @@ public sealed record ResolvedIntervention(Intervention Source, IReadOnlyList<Res
     /// <param name="field">Its path, for errors: "interventions[0]".</param>
     /// <param name="index">Its number in the request.</param>
     /// <exception cref="InvalidSelectionException">The selector matches nothing or an index is out of range.</exception>
-    /// <exception cref="ArgumentException">A value does not fit what is selected, or the operation makes no sense there.</exception>
+    /// <exception cref="ArgumentException">The selector names the input of one of several matrices that read the same, a value does not fit what is selected, or the operation makes no sense there.</exception>
     public static ResolvedIntervention Resolve(Intervention source, SelectionResolver resolver, string field, int index)
     {
+        HookMatcher.RequireChangeable(resolver.Hooks, source.Selector, $"{field}.selector");
         IReadOnlyList<ResolvedSelection> selections = resolver.Resolve(source.Selector, $"{field}.selector", index);
 
         // Values may be large and hooks many: what holds at one hook holds at the others of its kind.

@@ -23,6 +23,9 @@ public sealed class SelectionResolver(HookCatalog hooks, TokenBatch batch, int r
     private long _tokens;
     private long _work;
 
+    /// <summary>The model's hooks.</summary>
+    internal HookCatalog Hooks => hooks;
+
     /// <summary>The tokens of the pass.</summary>
     internal TokenBatch Batch => batch;
 
