@@ -46,7 +46,7 @@ public sealed class StatisticsTap : IActivationTap
     /// <param name="options">What to keep.</param>
     /// <param name="field">The path of the selectors, for errors: "hooks".</param>
     /// <exception cref="ArgumentException">
-    /// Two selectors match one hook, a hook has attention scores or probabilities, whose size depends on the input, or an option is unlawful.
+    /// Two selectors match one hook, one names a head or channel twice, a hook has attention scores or probabilities, whose size depends on the input, or an option is unlawful.
     /// </exception>
     public static IReadOnlyDictionary<string, ActivationStatistics> Create(IReadOnlyList<ResolvedSelection> selections, StatisticsOptions options, string field = "hooks")
     {
@@ -64,6 +64,7 @@ public sealed class StatisticsTap : IActivationTap
         {
             string hook = selection.Hook.Name;
             if (selection.IsAttention) throw new ArgumentException($"{hook} has no channels: its last dimension is the key position, so that there are no statistics of it.", field);
+            if (selection.HasDuplicateChannels) throw new ArgumentException($"A head or channel of {hook} is named twice, and would count twice in the tokens' norms.", field);
             if (!hooks.Add(hook)) throw new ArgumentException($"{hook} is matched twice.", field);
         }
     }
@@ -100,13 +101,13 @@ public sealed class StatisticsTap : IActivationTap
         return x;
     }
 
-    /// <summary>The tokens of a selection that count: in the batch flattened to [batch x pos], and where they come from.</summary>
+    /// <summary>The tokens of a selection that count, each once however often it is named: in the batch flattened to [batch x pos], and where they come from.</summary>
     private (long[] Indices, TokenOrigin[] Origins) TokensOf(TokenSelection selection)
     {
         if (_tokens.TryGetValue(selection, out var known)) return known;
         List<long> indices = [];
         List<TokenOrigin> origins = [];
-        foreach (long index in selection.PresentTokens().Tokens)
+        foreach (long index in selection.Distinct().PresentTokens().Tokens)
         {
             (int row, int position) = Math.DivRem((int)index, _batch.Length);
             int token = _batch.Rows[row][position];

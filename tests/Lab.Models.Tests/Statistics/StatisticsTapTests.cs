@@ -64,6 +64,30 @@ public sealed class StatisticsTapTests
     }
 
     [Fact]
+    public void Pass_TokensThatAreNamedTwice_CountOnce()
+    {
+        using SmallModel model = new();
+        ActivationSelector once = new("hook_embed") { Positions = [0, 2], Rows = [0, 1] };
+        ActivationStatistics expected = Collect(model, once)[once.Hook];
+        expected.Count.ShouldBe(4);
+
+        foreach (ActivationSelector twice in new[] { once with { Positions = [2, 0, 2, 0] }, once with { Rows = [0, 1, 0] }, once with { Rows = [1], Positions = [0, 2, -1, -3] } })
+        {
+            ActivationStatistics actual = Collect(model, twice)[once.Hook];
+            actual.Count.ShouldBe(twice.Rows.Count == 1 ? 2 : 4);
+            if (twice.Rows.Count > 1) ActivationStatisticsTests.ShouldBeEqual(actual, expected);
+        }
+    }
+
+    [Fact]
+    public void Create_ChannelsOrHeadsThatAreNamedTwice_AreRefused()
+    {
+        using SmallModel model = new();
+        Should.Throw<ArgumentException>(() => Collect(model, new ActivationSelector("hook_embed") { Channels = [1, 2, 1] }));
+        Should.Throw<ArgumentException>(() => Collect(model, new ActivationSelector("blocks.0.attn.hook_q") { Heads = [1, 1] }));
+    }
+
+    [Fact]
     public void Pass_HeadsChannelsAndPositions_CountOnlyThose()
     {
         using SmallModel model = new();
