@@ -78,6 +78,28 @@ public sealed class EvictionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task LoadModel_ListOfResidentsThatCannotBeWritten_EvictsNone()
+    {
+        await LoadAsync("models/a");
+        await LoadAsync("models/b");
+        string list = Path.Combine(_lab.Data, "model-host", "models.json");
+        File.Delete(list);
+        Directory.CreateDirectory(list);
+
+        await ErrorOf(() => LoadAsync("models/c"));
+
+        (await StatesAsync()).ShouldBe("a:Resident b:Resident");
+        Memory.HeldBytes.ShouldBe(2 * _size);
+        await RunAsync("models/a");
+        await RunAsync("models/b");
+
+        Directory.Delete(list);
+        await LoadAsync("models/c");
+        (await StatesAsync()).ShouldBe("a:Evicted b:Resident c:Resident");
+        Memory.HeldBytes.ShouldBe(2 * _size);
+    }
+
+    [Fact]
     public async Task LoadModel_AllPinned_FailsUntilOneIsUnpinned()
     {
         await LoadAsync("models/a");

@@ -125,14 +125,36 @@ internal sealed partial class ModelRegistry
                 throw NoRoom(name, bytes);
             }
 
+            if (going.Count > 0) WriteWithout(going);
             going.ForEach(model => Evict(model, name));
-            if (going.Count > 0) list.Write(Entries());
             share = memory.Take(bytes);
             _feed.Publish(StatusOf(loading));
         }
 
-        await Task.WhenAll(going.Select(model => model.RetireAsync()));
-        return share;
+        try
+        {
+            await Task.WhenAll(going.Select(model => model.RetireAsync()));
+            return share;
+        }
+        catch
+        {
+            share.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets models go from the list before they go themselves: if it cannot be written, they stay. Called under the gate.</summary>
+    private void WriteWithout(List<ResidentModel> going)
+    {
+        try
+        {
+            list.Write(Entries().Where(entry => going.All(model => model.Name != entry.Name)));
+        }
+        catch
+        {
+            going.ForEach(model => model.Reopen());
+            throw;
+        }
     }
 
     /// <summary>Called under the gate.</summary>
