@@ -143,6 +143,18 @@ public sealed class RunTests(HostedLab lab) : IClassFixture<HostedLab>
     }
 
     [Fact]
+    public async Task Plan_InterventionThatReadsTheCleanRun_CountsTheRowsTwice()
+    {
+        RunRequest frozen = Request([1, 2, 3], [4]), doubled = Request([1, 2, 3], [4], [1, 2, 3], [4]);
+        frozen.Interventions.Add(new Proto.Intervention { Selector = new Selector { Hook = "blocks.0.hook_resid_mid" }, Freeze = new FreezeOperation() });
+        PlanResponse plan = await lab.Client.PlanAsync(new PlanRequest { Run = frozen }, cancellationToken: TestContext.Current.CancellationToken);
+        PlanResponse twice = await lab.Client.PlanAsync(new PlanRequest { Run = doubled }, cancellationToken: TestContext.Current.CancellationToken);
+
+        plan.Flops.ShouldBe(twice.Flops);
+        plan.PeakBytes.ShouldBe(twice.PeakBytes);
+    }
+
+    [Fact]
     public async Task Plan_UnmatchedSelectors_AreReportedAndTheRestPlanned()
     {
         RunRequest request = Request(Rows);

@@ -101,14 +101,15 @@ internal static class RunMapping
     public static PlanResponse ToResponse(this RunPlan plan, ResidentModel model, IEnumerable<string> unmatched)
     {
         TokenBatch batch = plan.Order.Batch;
+        int rows = plan.Forward.NeedsTwin ? 2 * batch.Count : batch.Count;
         return new PlanResponse
         {
             Tensors = { plan.Tensors.Select(ToMessage) },
             TotalBytes = plan.TotalBytes,
-            Flops = PassCost.Flops(model.Config, batch.Count, batch.Length),
+            Flops = PassCost.Flops(model.Config, rows, batch.Length),
             Unmatched = { unmatched },
             PeakBytes = (long)Int128.Min(
-                (Int128)plan.TotalBytes + PassCost.WorkingBytes(model.Config, batch.Count, batch.Length, PassCost.HasScores(model.Config, plan.Forward)), long.MaxValue),
+                (Int128)plan.TotalBytes + PassCost.WorkingBytes(model.Config, rows, batch.Length, PassCost.HasScores(model.Config, plan.Forward)), long.MaxValue),
             Rows = { batch.ToRows() },
             Queue = model.Scheduler.State.ToMessage(),
         };
