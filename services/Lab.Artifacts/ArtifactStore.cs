@@ -120,15 +120,27 @@ public sealed partial class ArtifactStore
     /// <exception cref="InvalidDataException">A file is missing or its bytes changed; the message names the file.</exception>
     public async Task VerifyAsync(StoredArtifact artifact, CancellationToken ct)
     {
-        foreach (StoredFile file in artifact.Files)
-        {
-            string path = BlobPath(file.Digest);
-            if (!File.Exists(path))
-                throw new InvalidDataException($"The bytes of '{file.Path}' of the artifact {artifact.Digest} are missing ({path}).");
-            await using FileStream stream = File.OpenRead(path);
-            if (await Digests.OfStreamAsync(stream, ct) != file.Digest)
-                throw new InvalidDataException($"The bytes of '{file.Path}' of the artifact {artifact.Digest} have changed ({path}).");
-        }
+        foreach (StoredFile file in artifact.Files) await VerifyAsync(artifact, file.Path, ct);
+    }
+
+    /// <summary>Reads every byte of one of the artifact's files and compares its digest.</summary>
+    /// <exception cref="KeyNotFoundException">The artifact has no such file.</exception>
+    /// <exception cref="InvalidDataException">It is missing or its bytes changed; the message names artifact and file.</exception>
+    public async Task VerifyAsync(StoredArtifact artifact, string file, CancellationToken ct)
+    {
+        string path = RequireBlob(artifact, file);
+        await using FileStream stream = File.OpenRead(path);
+        Require(await Digests.OfStreamAsync(stream, ct), artifact, file, path);
+    }
+
+    /// <summary>Reads one of the artifact's files, at most 2 GiB, into memory and compares its digest.</summary>
+    /// <inheritdoc cref="VerifyAsync(StoredArtifact, string, CancellationToken)"/>
+    public async Task<byte[]> ReadAsync(StoredArtifact artifact, string file, CancellationToken ct)
+    {
+        string path = RequireBlob(artifact, file);
+        byte[] bytes = await File.ReadAllBytesAsync(path, ct);
+        Require(Digests.OfBytes(bytes), artifact, file, path);
+        return bytes;
     }
 
     /// <summary>Points a name at an artifact, from now on and instead of what it pointed at before.</summary>
@@ -197,6 +209,18 @@ public sealed partial class ArtifactStore
 
     private static StoredArtifact ToArtifact(Manifest m, ILookup<string, string> names) =>
         new(m.Digest, m.Kind, m.Files, m.CreateTime, m.Provenance, [.. names[m.Digest]]);
+
+    private string RequireBlob(StoredArtifact artifact, string file)
+    {
+        string path = GetPath(artifact, file);
+        return File.Exists(path) ? path : throw new InvalidDataException($"The bytes of '{file}' of the artifact {artifact.Digest} are missing ({path}).");
+    }
+
+    private static void Require(string digest, StoredArtifact artifact, string file, string path)
+    {
+        if (digest != artifact.Files.First(stored => stored.Path == file).Digest)
+            throw new InvalidDataException($"The bytes of '{file}' of the artifact {artifact.Digest} have changed ({path}).");
+    }
 
     private string BlobPath(string digest) => Path.Combine(_blobs, Digests.Hex(digest)[..2], Digests.Hex(digest));
 

@@ -23,6 +23,8 @@ internal static class Digests
     public static async Task<string> OfStreamAsync(Stream stream, CancellationToken ct) =>
         Prefix + Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, ct));
 
+    public static string OfBytes(ReadOnlySpan<byte> bytes) => Prefix + Convert.ToHexStringLower(SHA256.HashData(bytes));
+
     /// <summary>The digest of an artifact: over its kind and its files, which must be in ordinal order of path.</summary>
     public static string OfArtifact(string kind, IEnumerable<StoredFile> files)
     {

@@ -36,6 +36,7 @@ public static class ModelHostServices
         services.AddSingleton<RunCalls>();
         services.AddSingleton<RunManyCalls>();
         services.AddSingleton<GenerationCalls>();
+        services.AddSingleton<IntactFiles>();
         services.AddSingleton<TensorSources>();
         services.AddGrpc().AddServiceOptions<ModelHostEndpoint>(grpc => grpc.Interceptors.Add<TensorSourceInterceptor>());
         services.AddSingleton<StatisticsInputs>();

@@ -177,6 +177,11 @@ public sealed class ArtifactStoreTests : IDisposable
         StoredArtifact artifact = await PutAsync("model", ("config.json", "{}"), ("model.safetensors", "weights"));
         Overwrite(_store.GetPath(artifact, "model.safetensors"), "Weights");
         (await Should.ThrowAsync<InvalidDataException>(_store.VerifyAsync(artifact, Ct))).Message.ShouldContain("model.safetensors");
+        (await Should.ThrowAsync<InvalidDataException>(_store.VerifyAsync(artifact, "model.safetensors", Ct))).Message.ShouldContain(artifact.Digest);
+        (await Should.ThrowAsync<InvalidDataException>(_store.ReadAsync(artifact, "model.safetensors", Ct))).Message.ShouldContain(artifact.Digest);
+        await _store.VerifyAsync(artifact, "config.json", Ct);
+        (await _store.ReadAsync(artifact, "config.json", Ct)).ShouldBe("{}"u8.ToArray());
+        await Should.ThrowAsync<KeyNotFoundException>(_store.VerifyAsync(artifact, "none", Ct));
 
         File.Delete(_store.GetPath(artifact, "config.json"));
         (await Should.ThrowAsync<InvalidDataException>(_store.VerifyAsync(artifact, Ct))).Message.ShouldContain("config.json");

@@ -18,15 +18,19 @@ public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<Host
     public async Task Collect_OtherRequests_RunBetweenBatchesAndACancelEndsIt()
     {
         using ModelLease lease = await LeaseAsync();
+        using RunLimits.Holding memory = Limits.HoldAsNeeded();
         using CancellationTokenSource cancel = new();
         List<long> rows = [];
         RunRequest run = Request([1, 2]);
         run.Logits = LogitsMode.Last;
 
-        await Should.ThrowAsync<OperationCanceledException>(Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), OnProgressAsync, cancel.Token));
+        await Should.ThrowAsync<OperationCanceledException>(Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), memory, OnProgressAsync, cancel.Token));
 
         rows.ShouldBe([1, 2]);
-        lab.Host.Services.GetRequiredService<RunLimits>().HeldBytes.ShouldBe(0);
+        Limits.HeldBytes.ShouldBe(memory.Bytes);
+        memory.Bytes.ShouldBePositive();
+        memory.Dispose();
+        Limits.HeldBytes.ShouldBe(0);
 
         async Task OnProgressAsync(long done, long tokens)
         {
@@ -41,9 +45,10 @@ public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<Host
     public async Task Collect_OutOfTime_IsRefused()
     {
         using ModelLease lease = await LeaseAsync();
+        using RunLimits.Holding memory = Limits.HoldAsNeeded();
         StatisticsOrder order = Order(lease.Model) with { MaxTime = TimeSpan.FromTicks(1) };
         ResourceExhaustedException error = await Should.ThrowAsync<ResourceExhaustedException>(
-            Collector.CollectAsync(lease.Model, order, Input(lease.Model), (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken));
+            Collector.CollectAsync(lease.Model, order, Input(lease.Model), memory, (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken));
         error.Reason.ShouldBe("TIME_BUDGET_EXCEEDED");
     }
 
@@ -51,13 +56,16 @@ public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<Host
     public async Task Collect_Repeatedly_LeavesNoTensors()
     {
         using ModelLease lease = await LeaseAsync();
+        using RunLimits.Holding memory = Limits.HoldAsNeeded();
         async Task CollectAsync() =>
-            await Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken);
+            await Collector.CollectAsync(lease.Model, Order(lease.Model), Input(lease.Model), memory, (_, _) => Task.CompletedTask, TestContext.Current.CancellationToken);
         await CollectAsync();
         long before = lease.Model.Worker.LeakedTensorCount;
         await CollectAsync();
         lease.Model.Worker.LeakedTensorCount.ShouldBe(before);
     }
+
+    private RunLimits Limits => lab.Host.Services.GetRequiredService<RunLimits>();
 
     private static StatisticsOrder Order(ResidentModel model) => new CollectStatisticsRequest
     {

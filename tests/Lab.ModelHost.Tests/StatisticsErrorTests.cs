@@ -1,7 +1,11 @@
 using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
+using Lab.Artifacts;
+using Lab.ModelHost.Passes;
 using Lab.Protos.ModelHost.V1;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
 using static Lab.ModelHost.Tests.HostedLab;
 using Proto = Lab.Protos.ModelHost.V1;
 
@@ -85,6 +89,62 @@ public sealed class StatisticsErrorTests(HostedLab lab) : IClassFixture<HostedLa
         (await FieldAsync([options, .. StatisticsResult.Parts(0, good)])).ShouldBe("options.statistics");
         (await FieldAsync(new MergeStatisticsRequest { Artifact = ModelName })).ShouldBe("artifact");
         (await CallErrors.ErrorOf(() => StatisticsResult.MergeAsync(lab, new MergeStatisticsRequest { Artifact = "statistics/none" }))).StatusCode.ShouldBe(StatusCode.NotFound);
+    }
+
+    [Fact]
+    public async Task Merge_MemoryHeldByOthers_IsToComeAgain()
+    {
+        CollectStatisticsRequest request = Good();
+        request.SendState = true;
+        request.Store = new StoreStatistics { Name = "statistics/held" };
+        byte[] good = (await StatisticsResult.CollectAsync(lab, request)).State;
+        RunLimits limits = lab.Host.Services.GetRequiredService<RunLimits>();
+        long most = lab.Host.Services.GetRequiredService<IOptions<ModelHostOptions>>().Value.MaxHeldBytes;
+        MergeStatisticsRequest[][] merges = [[.. StatisticsResult.Parts(0, good)], [new MergeStatisticsRequest { Artifact = "statistics/held" }]];
+        foreach (MergeStatisticsRequest[] merge in merges)
+        {
+            using (limits.Hold(most - good.Length + 1))
+            {
+                RpcException error = await CallErrors.ErrorOf(() => StatisticsResult.MergeAsync(lab, merge));
+                error.StatusCode.ShouldBe(StatusCode.ResourceExhausted);
+                error.Reason().ShouldBe("MEMORY_BUSY");
+                error.GetRpcStatus()!.GetDetail<RetryInfo>().ShouldNotBeNull();
+            }
+
+            limits.HeldBytes.ShouldBe(0);
+            (await StatisticsResult.MergeAsync(lab, merge)).Summary.Tokens.ShouldBe(6);
+        }
+
+        limits.HeldBytes.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Merge_StateWhoseBytesGrowInMemory_CountsWhatItTakesThere()
+    {
+        CollectStatisticsRequest request = Good();
+        request.SendState = true;
+        byte[] good = (await StatisticsResult.CollectAsync(lab, request)).State;
+        RunLimits limits = lab.Host.Services.GetRequiredService<RunLimits>();
+        long most = lab.Host.Services.GetRequiredService<IOptions<ModelHostOptions>>().Value.MaxHeldBytes;
+
+        // Enough for the bytes and their buffer, not for the quantiles' buckets too.
+        using (limits.Hold(most - (2 * good.Length) - 1))
+            (await CallErrors.ErrorOf(() => StatisticsResult.MergeAsync(lab, [.. StatisticsResult.Parts(0, good)]))).Reason().ShouldBe("MEMORY_BUSY");
+    }
+
+    [Fact]
+    public async Task Merge_DamagedArtifact_IsNamed()
+    {
+        CollectStatisticsRequest request = Good();
+        request.Store = new StoreStatistics { Name = "statistics/damaged" };
+        await StatisticsResult.CollectAsync(lab, request);
+        StoredArtifact artifact = await lab.Store.GetAsync("statistics/damaged", TestContext.Current.CancellationToken);
+        DamagedFiles.FlipLastByte(lab.Store.GetPath(artifact, "statistics.state"));
+
+        RpcException error = await CallErrors.ErrorOf(() => StatisticsResult.MergeAsync(lab, new MergeStatisticsRequest { Artifact = "statistics/damaged" }));
+
+        error.StatusCode.ShouldBe(StatusCode.DataLoss);
+        error.Status.Detail.ShouldContain(artifact.Digest);
     }
 
     [Fact]

@@ -115,6 +115,28 @@ public sealed class TensorSourceTests(HostedLab lab) : IClassFixture<HostedLab>
         await lab.RunAsync(stored);
     }
 
+    [Fact]
+    public async Task Run_StoredTensorThatIsDamaged_NamesTheArtifact()
+    {
+        await StoreAsync("tensors/damaged", "a.safetensors", Vector);
+        RunRequest request = Adding(new TensorSource { Stored = new StoredTensor { Artifact = "tensors/damaged" } });
+        RunReply good = await lab.RunAsync(request);
+        StoredArtifact artifact = await lab.Store.GetAsync("tensors/damaged", TestContext.Current.CancellationToken);
+        string path = lab.Store.GetPath(artifact, "a.safetensors");
+        byte[] bytes = await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken);
+
+        DamagedFiles.FlipLastByte(path);
+        RpcException error = await CallErrors.ErrorOf(() => lab.RunAsync(request));
+        error.StatusCode.ShouldBe(StatusCode.DataLoss);
+        error.Status.Detail.ShouldContain(artifact.Digest);
+        error.Status.Detail.ShouldContain("a.safetensors");
+
+        File.Delete(path);
+        (await CallErrors.ErrorOf(() => lab.RunAsync(request))).StatusCode.ShouldBe(StatusCode.DataLoss);
+        await File.WriteAllBytesAsync(path, bytes, TestContext.Current.CancellationToken);
+        (await lab.RunAsync(request)).Tensors.ShouldBe(good.Tensors);
+    }
+
     private static RunRequest Adding(TensorSource value)
     {
         RunRequest request = Request(Rows);

@@ -74,13 +74,20 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     /// <exception cref="ResourceExhaustedException">Too much is held by other runs.</exception>
     public IDisposable Hold(long bytes)
     {
+        Take(bytes);
+        return new Share(() => Interlocked.Add(ref _heldBytes, -bytes));
+    }
+
+    /// <summary>Begins to hold memory that grows and shrinks as a call works; nothing at first.</summary>
+    public Holding HoldAsNeeded() => new(this);
+
+    private void Take(long bytes)
+    {
         if (Interlocked.Add(ref _heldBytes, bytes) > _options.MaxHeldBytes)
         {
             Interlocked.Add(ref _heldBytes, -bytes);
             throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryDelay);
         }
-
-        return new Share(() => Interlocked.Add(ref _heldBytes, -bytes));
     }
 
     /// <summary>Requires that a request's tokens are within its budget.</summary>
@@ -100,6 +107,24 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
             throw new ResourceExhaustedException(
                 "BATCH_TOO_LARGE", $"The largest tensor of the pass would have {bytes} bytes; the most is {_options.MaxIntermediateBytes}. Send fewer or shorter rows at a time.");
         }
+    }
+
+    /// <summary>Memory that a call holds at the moment; given back when disposed. Not thread-safe.</summary>
+    internal sealed class Holding(RunLimits limits) : IDisposable
+    {
+        /// <summary>What it holds.</summary>
+        public long Bytes { get; private set; }
+
+        /// <summary>Takes what is lacking, or gives back what is too much.</summary>
+        /// <exception cref="ResourceExhaustedException">Too much is held by others; then it holds what it held.</exception>
+        public void Resize(long bytes)
+        {
+            if (bytes > Bytes) limits.Take(bytes - Bytes);
+            else Interlocked.Add(ref limits._heldBytes, bytes - Bytes);
+            Bytes = bytes;
+        }
+
+        public void Dispose() => Resize(0);
     }
 
     private sealed class Share(Action giveBack) : IDisposable

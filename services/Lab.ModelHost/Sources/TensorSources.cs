@@ -13,7 +13,7 @@ using StoredTensor = Lab.Protos.ModelHost.V1.StoredTensor;
 namespace Lab.ModelHost.Sources;
 
 /// <summary>Tensors of requests that lie in the store: wherever a message has such a source, the tensor itself takes its place.</summary>
-internal sealed class TensorSources(ArtifactStore store, RunLimits limits)
+internal sealed class TensorSources(ArtifactStore store, IntactFiles intact, RunLimits limits)
 {
     /// <summary>The most bytes that all stored tensors of a request may have together, as FP32: 256 MiB.</summary>
     public const int MaxStoredBytes = 256 << 20;
@@ -28,7 +28,7 @@ internal sealed class TensorSources(ArtifactStore store, RunLimits limits)
     /// <exception cref="NotFoundException">There is no such artifact, file or tensor; metadata names the field.</exception>
     /// <exception cref="InvalidRequestException">An artifact has several files or tensors and none is named, a tensor is not of floats, or an inline tensor is too large.</exception>
     /// <exception cref="ResourceExhaustedException">Together they are larger than <see cref="MaxStoredBytes"/>, or too much memory is held by others.</exception>
-    /// <exception cref="InvalidDataException">A file is corrupt.</exception>
+    /// <exception cref="InvalidDataException">A file is corrupt, or no longer that of its digest; names the artifact.</exception>
     public async Task<IDisposable> InlineAsync(IMessage request, CancellationToken ct)
     {
         HeldMemory held = new();
@@ -69,6 +69,7 @@ internal sealed class TensorSources(ArtifactStore store, RunLimits limits)
         string path = stored.File.Length > 0 ? stored.File
             : Only(artifact.Files.Select(file => file.Path).Where(name => name.EndsWith(Extension, StringComparison.Ordinal)), $"{Extension} files of {stored.Artifact}", $"{field}.file");
         if (artifact.Files.All(file => file.Path != path)) throw ArtifactLookup.Missing("File", path, $"{field}.file");
+        await intact.RequireAsync(artifact, path, ct);
         using SafetensorsFile file = SafetensorsFile.Open(store.GetPath(artifact, path), share: false);
         string key = stored.Key.Length > 0 ? stored.Key : Only(file.Entries.Keys, $"tensors of {path}", $"{field}.key");
         if (!file.Entries.TryGetValue(key, out SafetensorsEntry? entry)) throw ArtifactLookup.Missing("Tensor", key, $"{field}.key");

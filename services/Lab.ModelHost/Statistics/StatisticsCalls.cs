@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Grpc.Core;
 using Lab.Artifacts;
 using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.ModelHost.Sources;
 using Lab.Protos.ModelHost.V1;
@@ -12,7 +13,7 @@ namespace Lab.ModelHost.Statistics;
 
 /// <summary>The calls about statistics, from the request to the last message.</summary>
 internal sealed class StatisticsCalls(
-    StatisticsInputs inputs, StatisticsCollector collector, StatisticsMerger merger, StatisticsReply reply, ArtifactStore store, IOptions<ModelHostOptions> options, TimeProvider time)
+    StatisticsInputs inputs, StatisticsCollector collector, StatisticsMerger merger, StatisticsReply reply, RunLimits limits, ArtifactStore store, IOptions<ModelHostOptions> options, TimeProvider time)
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
 
@@ -22,10 +23,11 @@ internal sealed class StatisticsCalls(
         StatisticsOrder order = request.ToOrder(model, options.Value.MaxRequestBytes);
         if (order.Report.Store is { Length: > 0 } name) await store.RequireNameAsync(name, "store.name", ct);
         (IStatisticsInput input, string? corpus) = await inputs.OpenAsync(request, model, ct);
+        using RunLimits.Holding memory = limits.HoldAsNeeded();
         using (input)
         {
             long last = time.GetTimestamp();
-            MeasuredStatistics measured = await collector.CollectAsync(model, order, input, SendProgress, ct);
+            MeasuredStatistics measured = await collector.CollectAsync(model, order, input, memory, SendProgress, ct);
             Dictionary<string, string> origins = new() { ["model"] = model.Digest };
             if (corpus is not null) origins.Add("corpus", corpus);
             await reply.WriteAsync(writer, measured, order.Report, order.MaxBytes, origins, ToConfig(request), ct);
@@ -42,7 +44,9 @@ internal sealed class StatisticsCalls(
     /// <summary>Merges, and sends results.</summary>
     public async Task MergeAsync(IAsyncStreamReader<MergeStatisticsRequest> requests, IServerStreamWriter<CollectStatisticsResponse> writer, CancellationToken ct)
     {
-        (MeasuredStatistics merged, StatisticsReport report, IReadOnlyDictionary<string, string> origins) = await merger.MergeAsync(requests, ct);
+        using RunLimits.Holding memory = limits.HoldAsNeeded();
+        (MeasuredStatistics merged, StatisticsReport report, IReadOnlyDictionary<string, string> origins) = await merger.MergeAsync(requests, memory, ct);
+        if (report.NeedsState) memory.Resize(2 * memory.Bytes);
         Dictionary<string, string> all = new(origins);
         if (merged.Identity.TryGetValue("model", out string? model) && ArtifactLookup.IsDigest(model)) all["model"] = model;
         await reply.WriteAsync(writer, merged, report, options.Value.MaxRequestBytes, all, new JsonObject { ["merged_rows"] = merged.Rows }, ct);

@@ -18,20 +18,22 @@ internal sealed class StatisticsCollector(RunLimits limits, IOptions<ModelHostOp
     /// <param name="model">The model.</param>
     /// <param name="order">What to measure.</param>
     /// <param name="input">Over what.</param>
+    /// <param name="memory">Holds the memory of the statistics, and of their state if it is wanted.</param>
     /// <param name="progress">Gets rows and tokens measured so far, after each batch.</param>
     /// <param name="ct">Cancels the work.</param>
     /// <exception cref="ResourceExhaustedException">It is above a budget, or too large for the service.</exception>
     /// <exception cref="FailedPreconditionException">An intervention never fired.</exception>
-    public async Task<MeasuredStatistics> CollectAsync(ResidentModel model, StatisticsOrder order, IStatisticsInput input, Func<long, long, Task> progress, CancellationToken ct)
+    public async Task<MeasuredStatistics> CollectAsync(ResidentModel model, StatisticsOrder order, IStatisticsInput input, RunLimits.Holding memory, Func<long, long, Task> progress, CancellationToken ct)
     {
         if (input.Tokens > order.MaxTokens) throw new ResourceExhaustedException("TOKEN_BUDGET_EXCEEDED", $"The input has {input.Tokens} tokens; the budget is {order.MaxTokens}.");
 
         // The batches of a request may differ: what is wrong with any of them is found before the first one runs. Rows of a corpus are alike.
         StatisticsPlan first = StatisticsPlan.Of(model, order, input.Batches().First());
-        if (input is RequestBatches) limits.RequireSizes(model, input.Batches().Select(batch => StatisticsPlan.Of(model, order, batch)));
+        limits.RequireSizes(model, input is RequestBatches ? input.Batches().Select(batch => StatisticsPlan.Of(model, order, batch)) : [first]);
         StatisticsTap.Require(first.Selections, "selectors");
         RequireMemory(order, first);
-        using IDisposable memory = limits.Hold((long)first.Selections.Aggregate((Int128)0, (sum, selection) => sum + order.Options.EstimateBytes(selection.ChannelCount())));
+        long estimate = (long)first.Selections.Aggregate((Int128)0, (sum, selection) => sum + order.Options.EstimateBytes(selection.ChannelCount()));
+        memory.Resize(order.Report.NeedsState ? 2 * estimate : estimate);
         IReadOnlyDictionary<string, ActivationStatistics> statistics = StatisticsTap.Create(first.Selections, order.Options, "selectors");
 
         TimeBudget budget = new(order.MaxTime, time);

@@ -9,7 +9,7 @@ using Lab.ServiceDefaults.Errors;
 namespace Lab.ModelHost.Statistics;
 
 /// <summary>Finds what statistics are to be measured over.</summary>
-internal sealed class StatisticsInputs(ArtifactStore store)
+internal sealed class StatisticsInputs(ArtifactStore store, IntactFiles intact)
 {
     /// <summary>Opens the batches or the corpus of a request.</summary>
     /// <returns>The tokens, to be disposed; and the corpus's digest, or null.</returns>
@@ -18,6 +18,7 @@ internal sealed class StatisticsInputs(ArtifactStore store)
         if (request.Corpus is null == (request.Inputs.Count == 0)) throw new InvalidRequestException("inputs", "Either inputs or a corpus is required.");
         if (request.Corpus is null) return (new RequestBatches([.. request.Inputs.Select((input, i) => input.ToBatch(model, $"inputs[{i}]"))]), null);
         StoredArtifact artifact = await store.RequireAsync(request.Corpus.Artifact, TokenCorpus.Kind, "corpus.artifact", ct);
+        await intact.RequireAsync(artifact, ct);
         TokenCorpus corpus = TokenCorpus.Open(store, artifact);
         try
         {

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Lab.Artifacts;
 using Lab.ModelHost.Mapping;
+using Lab.ModelHost.Passes;
 using Lab.ModelHost.Sources;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
@@ -12,11 +13,14 @@ namespace Lab.ModelHost.Statistics;
 internal sealed class StatisticsMerger(ArtifactStore store, IOptions<ModelHostOptions> options)
 {
     /// <summary>Reads and merges everything.</summary>
+    /// <param name="requests">The states.</param>
+    /// <param name="memory">Holds the memory that this takes, and in the end that of the merged statistics.</param>
+    /// <param name="ct">Cancels the call.</param>
     /// <returns>The statistics, what is to be told of them, and the artifacts among them: role to digest.</returns>
     public async Task<(MeasuredStatistics Merged, StatisticsReport Report, IReadOnlyDictionary<string, string> Inputs)> MergeAsync(
-        IAsyncStreamReader<MergeStatisticsRequest> requests, CancellationToken ct)
+        IAsyncStreamReader<MergeStatisticsRequest> requests, RunLimits.Holding memory, CancellationToken ct)
     {
-        StatisticsStates states = new(options.Value.MaxRequestBytes);
+        StatisticsStates states = new(options.Value.MaxRequestBytes, memory);
         Dictionary<string, string> inputs = [];
         MergeStatisticsOptions? wanted = null;
         using MemoryStream bytes = new();
@@ -42,12 +46,15 @@ internal sealed class StatisticsMerger(ArtifactStore store, IOptions<ModelHostOp
 
                     total += request.State.Data.Length;
                     if (total > options.Value.MaxRequestBytes) throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The states have more than {options.Value.MaxRequestBytes} bytes.");
+                    // The buffer doubles as it grows.
+                    memory.Resize(states.SizeBytes + Math.Max(bytes.Capacity, 2 * (bytes.Length + request.State.Data.Length)));
                     bytes.Write(request.State.Data.Span);
                     break;
                 case MergeStatisticsRequest.RequestOneofCase.Artifact:
                     StoredArtifact artifact = await store.RequireAsync(request.Artifact, StatisticsReply.Kind, "artifact", ct);
                     inputs[$"statistics{inputs.Count}"] = artifact.Digest;
-                    states.Add(await File.ReadAllBytesAsync(store.GetPath(artifact, StatisticsReply.StateFile), ct), $"artifact {request.Artifact}");
+                    memory.Resize(states.SizeBytes + bytes.Capacity + StateSizeOf(artifact));
+                    states.Add(await store.ReadAsync(artifact, StatisticsReply.StateFile, ct), $"artifact {request.Artifact}");
                     break;
                 default:
                     throw new InvalidRequestException("request", "Options, a part of a state or an artifact is required.");
@@ -56,7 +63,17 @@ internal sealed class StatisticsMerger(ArtifactStore store, IOptions<ModelHostOp
 
         AddState(states, bytes, index);
         MeasuredStatistics merged = states.Merged();
+        memory.Resize(states.SizeBytes);
         return (merged, ReportOf(merged, wanted), inputs);
+    }
+
+    private long StateSizeOf(StoredArtifact artifact)
+    {
+        long size = artifact.Files.FirstOrDefault(file => file.Path == StatisticsReply.StateFile)?.SizeBytes
+            ?? throw new InvalidDataException($"The artifact {artifact.Digest} has no file '{StatisticsReply.StateFile}'.");
+        return size <= options.Value.MaxRequestBytes
+            ? size
+            : throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The state of the artifact {artifact.Digest} has {size} bytes; the most is {options.Value.MaxRequestBytes}.");
     }
 
     /// <summary>Adds the state whose bytes have all come. What a client sends is its own fault, unlike what is stored.</summary>
@@ -65,7 +82,7 @@ internal sealed class StatisticsMerger(ArtifactStore store, IOptions<ModelHostOp
         if (index < 0 || bytes.Length == 0) return;
         try
         {
-            states.Add(bytes.ToArray(), $"state[{index}]");
+            states.Add(bytes.GetBuffer().AsMemory(0, (int)bytes.Length), $"state[{index}]");
             bytes.SetLength(0);
         }
         catch (InvalidDataException e)

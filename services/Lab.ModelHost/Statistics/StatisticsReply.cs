@@ -40,7 +40,7 @@ internal sealed class StatisticsReply(ArtifactStore store)
         JsonObject config,
         CancellationToken ct)
     {
-        byte[]? state = report.SendsState || report.Store is not null ? ToState(measured) : null;
+        byte[]? state = report.NeedsState ? ToState(measured) : null;
         if (report.SendsState && state!.Length > maxBytes) throw new ResourceExhaustedException("BYTE_BUDGET_EXCEEDED", $"The state has {state.Length} bytes; the budget is {maxBytes}.");
         string? digest = report.Store is null ? null : await StoreAsync(measured, report, state!, inputs, config, ct);
         foreach (HostTensor tensor in measured.Statistics.SelectMany(one => StatisticsTensors.Of(one, report)))

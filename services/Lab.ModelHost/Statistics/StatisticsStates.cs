@@ -1,4 +1,5 @@
 using System.Globalization;
+using Lab.ModelHost.Passes;
 using Lab.Models.Statistics;
 using Lab.ServiceDefaults.Errors;
 
@@ -6,9 +7,13 @@ namespace Lab.ModelHost.Statistics;
 
 /// <summary>Puts states together, one after another.</summary>
 /// <param name="maxSizeBytes">The most memory that they may take.</param>
-internal sealed class StatisticsStates(long maxSizeBytes)
+/// <param name="memory">Holds what they take.</param>
+internal sealed class StatisticsStates(long maxSizeBytes, RunLimits.Holding memory)
 {
     private MeasuredStatistics? _merged;
+
+    /// <summary>The memory of what is merged so far.</summary>
+    public long SizeBytes => _merged?.Statistics.Sum(one => one.SizeBytes) ?? 0;
 
     /// <summary>What states say beside the numbers themselves.</summary>
     public static Dictionary<string, string> Metadata(MeasuredStatistics measured) => new(measured.Identity)
@@ -23,9 +28,10 @@ internal sealed class StatisticsStates(long maxSizeBytes)
     /// <param name="name">What it is, for errors: "state[0]".</param>
     /// <exception cref="InvalidDataException">It is malformed.</exception>
     /// <exception cref="InvalidRequestException">It does not go with the first one.</exception>
+    /// <exception cref="ResourceExhaustedException">It takes too much memory, or too much is held by others.</exception>
     public void Add(ReadOnlyMemory<byte> bytes, string name)
     {
-        StatisticsFile file = StatisticsFile.Read(bytes, name, maxSizeBytes);
+        StatisticsFile file = StatisticsFile.Read(bytes, name, maxSizeBytes, more => memory.Resize(memory.Bytes + more));
         MeasuredStatistics added = ToMeasured(file, name);
         if (_merged is null)
         {
@@ -42,7 +48,7 @@ internal sealed class StatisticsStates(long maxSizeBytes)
         if (!_merged.Statistics.Select(one => one.Hook).SequenceEqual(added.Statistics.Select(one => one.Hook))) throw new InvalidRequestException(name, "It is of other hooks than the first one.");
         foreach ((ActivationStatistics into, ActivationStatistics from) in _merged.Statistics.Zip(added.Statistics)) Merge(into, from, name);
         _merged = _merged with { Rows = _merged.Rows + added.Rows, Tokens = _merged.Tokens + added.Tokens };
-        if (_merged.Statistics.Sum(one => one.SizeBytes) > maxSizeBytes)
+        if (SizeBytes > maxSizeBytes)
         {
             throw new ResourceExhaustedException("STATISTICS_TOO_LARGE", $"The merged statistics take more than the {maxSizeBytes} bytes of memory that are allowed.");
         }

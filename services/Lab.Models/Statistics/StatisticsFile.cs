@@ -41,14 +41,15 @@ public sealed record StatisticsFile(IReadOnlyList<ActivationStatistics> Statisti
     /// <param name="bytes">What <see cref="ToBytes"/> gave.</param>
     /// <param name="name">What it is, for errors: "state".</param>
     /// <param name="maxSizeBytes">The most memory that quantiles may take: buckets take up to 32 times their bytes here.</param>
+    /// <param name="reserve">Gets the bytes of memory that are about to be taken, again and again; what it throws passes through.</param>
     /// <exception cref="InvalidDataException">They are malformed. Names <paramref name="name"/> and the tensor or the field.</exception>
-    public static StatisticsFile Read(ReadOnlyMemory<byte> bytes, string name = "state", long maxSizeBytes = long.MaxValue)
+    public static StatisticsFile Read(ReadOnlyMemory<byte> bytes, string name = "state", long maxSizeBytes = long.MaxValue, Action<long>? reserve = null)
     {
         SafetensorsBytes file = SafetensorsBytes.Read(bytes, name);
         if (file.Metadata.GetValueOrDefault("format") != Format) throw new InvalidDataException($"{name}: the metadata's format is not {Format}.");
         if (file.Metadata.GetValueOrDefault("version") != Version) throw new InvalidDataException($"{name}: the metadata's version is not {Version}, which is the one that is known.");
         IReadOnlyList<StatisticsHeader> headers = StatisticsHeader.Read(file.Metadata.GetValueOrDefault("hooks"), name);
-        StatisticsReader reader = new(file, name, maxSizeBytes);
+        StatisticsReader reader = new(file, name, maxSizeBytes, reserve);
         ActivationStatistics[] statistics = [.. headers.Select(reader.Read)];
         reader.RequireNoMore();
         return new StatisticsFile(statistics, file.Metadata.Where(item => !Reserved.Contains(item.Key)).ToDictionary());

@@ -7,7 +7,8 @@ namespace Lab.Models.Statistics;
 /// <param name="file">The tensors.</param>
 /// <param name="name">What the file is, for errors.</param>
 /// <param name="maxSizeBytes">The most memory that quantiles may take.</param>
-internal sealed class StatisticsReader(SafetensorsBytes file, string name, long maxSizeBytes)
+/// <param name="reserve">Gets the bytes of memory that are about to be taken.</param>
+internal sealed class StatisticsReader(SafetensorsBytes file, string name, long maxSizeBytes, Action<long>? reserve)
 {
     private long _sizeBytes;
 
@@ -18,6 +19,7 @@ internal sealed class StatisticsReader(SafetensorsBytes file, string name, long 
     {
         // The tensors' sizes come first: no memory is taken that the file does not have.
         double[] mean = Take<double>(header, "mean", TensorDataType.Float64, header.Shape);
+        reserve?.Invoke((long)(header.Options() with { QuantileError = 0 }).EstimateBytes(mean.Length));
         ActivationStatistics statistics = new(header.Hook, header.Shape, header.Options());
         header.Restore(statistics);
         ReadMoments(header, statistics, mean);
@@ -119,6 +121,7 @@ internal sealed class StatisticsReader(SafetensorsBytes file, string name, long 
                 total += counts[i];
             }
 
+            reserve?.Invoke(sketch.SizeBytes);
             _sizeBytes += sketch.SizeBytes;
             if (_sizeBytes > maxSizeBytes) throw Bad(header, "quantiles.codes", $"all quantiles would take more than {maxSizeBytes} bytes of memory");
             if (total != header.Count) throw Bad(header, "quantiles.counts", $"those of channel {c} sum to {total}, not to {header.Count} tokens");
