@@ -1,7 +1,9 @@
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Scheduling;
 using Lab.ModelHost.Statistics;
+using Lab.ModelHost.Tests.Scheduling;
 using Lab.Models.Interventions;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
@@ -38,6 +40,34 @@ public sealed class StatisticsCollectorTests(HostedLab lab) : IClassFixture<Host
             tokens.ShouldBe(3 * done);
             (await lab.RunAsync(run)).Tensors.ShouldHaveSingleItem();
             if (done == 2) await cancel.CancelAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData(Priority.Normal)]
+    [InlineData(Priority.High)]
+    public async Task Collect_QueuedRequestOfNoLowerPriority_GetsInBetween(Priority priority)
+    {
+        using RunLimits.Holding memory = Limits.HoldAsNeeded();
+        using ModelLease lease = await LeaseAsync();
+        StatisticsOrder order = Order(lease.Model) with { Priority = WorkPriority.Normal };
+        RunRequest run = Request([1, 2]);
+        run.Priority = priority;
+        RunPlan plan = RunPlan.Of(lease.Model.Hooks, lease.Model.Config, run.ToOrder(lease.Model));
+        (int measured, int measuredBefore) = (0, -1);
+
+        await lab.TogetherAsync<object>(() => [CollectAsync(), RunAsync()], 2);
+
+        // The first of five batches was there before it.
+        measuredBefore.ShouldBeInRange(0, 1);
+        measured.ShouldBe(5);
+
+        async Task<object> CollectAsync() =>
+            await Collector.CollectAsync(lease.Model, order, Input(lease.Model), memory, (_, _) => Task.FromResult(measured++), TestContext.Current.CancellationToken);
+        async Task<object> RunAsync()
+        {
+            await lab.WaitingAsync(1);
+            return await lab.Host.Services.GetRequiredService<PassRunner>().RunAsync(lease.Model, plan, () => measuredBefore = measured, _ => { }, TestContext.Current.CancellationToken);
         }
     }
 

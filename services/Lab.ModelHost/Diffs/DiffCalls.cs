@@ -2,6 +2,7 @@ using Grpc.Core;
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.ModelHost.Scheduling;
 using Lab.Models.Diffs;
 using Lab.Models.Interventions;
 using Lab.Protos.ModelHost.V1;
@@ -12,7 +13,7 @@ using Lab.Tensors;
 namespace Lab.ModelHost.Diffs;
 
 /// <summary>Comparisons of a clean and a changed run, from the request to the last message.</summary>
-internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
+internal sealed class DiffCalls(RunLimits limits, PassRunner runner)
 {
     /// <summary>Compares, and sends how the two runs differ.</summary>
     public async Task RunAsync(DiffRequest request, ModelLease lease, IServerStreamWriter<DiffResponse> writer, CancellationToken ct)
@@ -24,9 +25,10 @@ internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
         DiffPlan diff = new(order.Forward, request.ToOptions(order.Order.Logits), order.Order.DataType);
         RunPlan plan = new(order.Forward, order.Order, [.. diff.Tensors(model.Config).Select(tensor => ToSent(tensor, order.Forward))]);
         Encoding encoding = run.CaptureEncoding(plan);
-        using IDisposable memory = limits.Admit(model.Config, plan, isTwice: true);
+        using IDisposable memory = limits.Admit(model, plan, isTwice: true);
 
-        await using ExclusivePass<DiffResult> pass = new(lease, time, plan.Order.Limits, (send, token) => DiffPass.Run(model.Transformer, diff, send, token), ct);
+        PassShape shape = new(PassKind.Run, 2 * plan.Order.Batch.Count, plan.Order.Batch.Length);
+        await using ActivePass<ExclusiveResult<DiffResult>> pass = runner.Start(lease, shape, plan.Order, (send, token) => DiffPass.Run(model.Transformer, diff, send, token), ct);
         await pass.BeginAsync();
         RunStarted started = plan.ToStarted(model, run);
         await writer.WriteAsync(new DiffResponse { Started = started }, ct);
@@ -38,7 +40,8 @@ internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
             index++;
         }
 
-        (DiffResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();
+        ExclusiveResult<DiffResult> ended = await pass.EndAsync();
+        DiffResult result = ended.Value;
         PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
         PassRunner.RequireFired(plan.Order.Edits, result.EditFireCounts);
         await writer.WriteAsync(
@@ -46,7 +49,7 @@ internal sealed class DiffCalls(RunLimits limits, TimeProvider time)
             {
                 Summary = new DiffSummary
                 {
-                    Run = (new PassResult(result.FireCounts, queue, compute, 1, 2 * plan.Order.Batch.Count) { EditFireCounts = result.EditFireCounts }).ToSummary(),
+                    Run = ended.ToPass(result.FireCounts, result.EditFireCounts).ToSummary(),
                     MeanKl = { result.Divergences },
                     Top1Agreement = { result.Agreements },
                 },

@@ -17,7 +17,7 @@ internal sealed class GenerationCalls(ModelRegistry registry, RunLimits limits, 
         ResidentModel model = lease.Model;
         GenerationPlan plan = GenerationPlan.Of(model, request.ToOrder(model));
         Encoding encoding = request.Encoding.ToCaptureEncoding(plan.Prefill);
-        using IDisposable memory = limits.Admit(model.Config, plan, out IDisposable cache);
+        using IDisposable memory = limits.Admit(model, plan, out IDisposable cache);
         await using ActiveGeneration generation = new(lease, plan, cache, time, ct);
         await GenerationStream.WriteAsync(writer, generation, plan.ToStarted(model, request), model, encoding, ct);
     }

@@ -12,7 +12,7 @@ using Microsoft.Extensions.Options;
 namespace Lab.ModelHost.Gradients;
 
 /// <summary>Gradients, from the request to the last message.</summary>
-internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions> options, TimeProvider time)
+internal sealed class GradientCalls(RunLimits limits, PassRunner runner, IOptions<ModelHostOptions> options)
 {
     /// <summary>Differentiates, and sends captures, gradients and objectives.</summary>
     public async Task RunAsync(GradientsRequest request, ModelLease lease, IServerStreamWriter<GradientsResponse> writer, CancellationToken ct)
@@ -25,10 +25,10 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
         RunPlan plan = new(forward.Forward, forward.Order, [.. forward.Tensors, .. gradients.Gradients.Select(gradient => forward.Sent(gradient.Name, gradient.Shape) with { Selection = gradient.Selection })]);
         Encoding encoding = run.CaptureEncoding(plan);
         RequireMemory(GradientCost.Bytes(model.Config, gradients, model.Facts.Type.Size()));
-        using IDisposable memory = limits.Admit(model.Config, plan);
+        using IDisposable memory = limits.Admit(model, plan);
 
-        await using ExclusivePass<GradientResult> pass = new(
-            lease, time, plan.Order.Limits, (send, token) => GradientPass.Run(model.Transformer, gradients, plan.Order.DataType, send, token), ct);
+        await using ActivePass<ExclusiveResult<GradientResult>> pass = runner.Start(
+            lease, GradientCost.Shape(gradients), plan.Order, (send, token) => GradientPass.Run(model.Transformer, gradients, plan.Order.DataType, send, token), ct);
         await pass.BeginAsync();
         RunStarted started = plan.ToStarted(model, run);
         for (int i = 0; i < gradients.Gradients.Count; i++) started.Tensors[forward.Tensors.Count + i].Target = gradients.Gradients[i].Target;
@@ -39,7 +39,8 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
             foreach (TensorFrame frame in TensorFrames.Encode(tensor.PaddedAs(started, plan, index++), encoding)) await writer.WriteAsync(new GradientsResponse { Frame = frame }, ct);
         }
 
-        (GradientResult result, TimeSpan queue, TimeSpan compute) = await pass.EndAsync();
+        ExclusiveResult<GradientResult> ended = await pass.EndAsync();
+        GradientResult result = ended.Value;
         PassRunner.RequireFired(plan.Order.Interventions, result.FireCounts);
         PassRunner.RequireFired(plan.Order.Edits, result.EditFireCounts);
         await writer.WriteAsync(
@@ -49,7 +50,7 @@ internal sealed class GradientCalls(RunLimits limits, IOptions<ModelHostOptions>
                 {
                     Objectives = { result.Objectives },
                     ZeroTensors = { result.ZeroGradients.Select(gradient => forward.Tensors.Count + gradient) },
-                    Run = (new PassResult(result.FireCounts, queue, compute, 1, forward.Forward.Batch.Count) { EditFireCounts = result.EditFireCounts }).ToSummary(),
+                    Run = ended.ToPass(result.FireCounts, result.EditFireCounts).ToSummary(),
                 },
             },
             ct);

@@ -1,3 +1,4 @@
+using Lab.ModelHost.Scheduling;
 using Lab.Models;
 using Lab.Models.Gradients;
 
@@ -6,6 +7,12 @@ namespace Lab.ModelHost.Gradients;
 /// <summary>What a differentiated pass needs in memory.</summary>
 internal static class GradientCost
 {
+    /// <summary>What it is to the scheduler: going backward takes about twice the forward pass, and there may be a clean pass first.</summary>
+    public static PassShape Shape(GradientPlan plan) => new(PassKind.Run, (plan.Forward.NeedsTwin ? 2 : 1) * plan.Forward.Batch.Count, plan.Forward.Batch.Length)
+    {
+        MorePasses = plan.NeedsClean ? 3 : 2,
+    };
+
     /// <summary>
     /// Bytes of the activations that the graph keeps for the backward pass, and of the gradients; an estimate from above. Layers before
     /// the first target keep nothing.

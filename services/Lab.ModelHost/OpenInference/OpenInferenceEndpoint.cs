@@ -43,9 +43,9 @@ internal sealed class OpenInferenceEndpoint(ModelRegistry registry, RunLimits li
         limits.RequireBytes(bytes);
         // The response is there until its reader has taken it, long after this method.
         HttpResponse reply = context.GetHttpContext().Response;
-        reply.RegisterForDispose(limits.Admit(model.Config, plan));
-        reply.RegisterForDispose(limits.Hold(bytes));
-        await using ActivePass pass = new(runner, lease, plan, context.CancellationToken);
+        reply.RegisterForDispose(limits.Admit(model, plan));
+        reply.RegisterForDispose(limits.Hold(bytes, model));
+        await using ActivePass<PassResult> pass = runner.Start(lease, plan, context.CancellationToken);
         List<HostTensor> tensors = [];
         await foreach (HostTensor tensor in pass.ReadTensorsAsync(context.CancellationToken)) tensors.Add(tensor);
         _ = await pass.EndAsync();

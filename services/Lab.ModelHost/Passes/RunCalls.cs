@@ -16,8 +16,8 @@ internal sealed class RunCalls(ModelRegistry registry, RunLimits limits, PassRun
         ResidentModel model = lease.Model;
         RunPlan plan = RunPlan.Of(model.Hooks, model.Config, request.ToOrder(model), parameters: model.Parameters);
         Encoding encoding = request.CaptureEncoding(plan);
-        using IDisposable memory = limits.Admit(model.Config, plan);
-        await using ActivePass pass = new(runner, lease, plan, ct);
+        using IDisposable memory = limits.Admit(model, plan);
+        await using ActivePass<PassResult> pass = runner.Start(lease, plan, ct);
         await RunStream.WriteAsync(writer, pass, plan, plan.ToStarted(model, request), encoding, ct);
     }
 }

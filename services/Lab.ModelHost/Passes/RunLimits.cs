@@ -1,4 +1,5 @@
 using Lab.ModelHost.Generation;
+using Lab.ModelHost.Residents;
 using Lab.Models;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
@@ -9,6 +10,7 @@ namespace Lab.ModelHost.Passes;
 /// <summary>Refuses runs that are too large, before anything runs, and keeps the memory of all runs within its bound.</summary>
 internal sealed class RunLimits(IOptions<ModelHostOptions> options)
 {
+    /// <summary>Where nothing waits for the model: the memory is held by readers, whose speed is not known.</summary>
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
     private readonly ModelHostOptions _options = options.Value;
@@ -22,39 +24,39 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     public long HeldBytes => Interlocked.Read(ref _heldBytes);
 
     /// <summary>Takes the memory that a run's tensors need until they are sent.</summary>
-    /// <param name="config">The model's sizes.</param>
+    /// <param name="model">The model.</param>
     /// <param name="plan">The run.</param>
     /// <param name="isTwice">Whether the pass has the rows twice even if the plan needs no twin.</param>
     /// <returns>Gives it back when disposed.</returns>
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by other runs.</exception>
-    public IDisposable Admit(TransformerConfig config, RunPlan plan, bool isTwice = false)
+    public IDisposable Admit(ResidentModel model, RunPlan plan, bool isTwice = false)
     {
         RequireBytes(plan.TotalBytes, plan.Order.Limits.MaxBytes);
         RequireTokens(plan.Order.Limits, plan.Forward.Batch.Lengths.Sum(length => (long)length));
-        RequireSize(config, plan.Forward, isTwice);
-        return Hold(plan.TotalBytes);
+        RequireSize(model.Config, plan.Forward, isTwice);
+        return Hold(plan.TotalBytes, model);
     }
 
     /// <summary>Takes the memory that a generation needs: of captures until they are sent, of keys and values until its end.</summary>
-    /// <param name="config">The model.</param>
+    /// <param name="model">The model.</param>
     /// <param name="plan">The generation.</param>
     /// <param name="cache">Gives the memory of keys and values back when disposed.</param>
     /// <returns>Gives the memory of captures back when disposed.</returns>
     /// <exception cref="ResourceExhaustedException">The plan is above a limit, or too much memory is held by others.</exception>
-    public IDisposable Admit(TransformerConfig config, GenerationPlan plan, out IDisposable cache)
+    public IDisposable Admit(ResidentModel model, GenerationPlan plan, out IDisposable cache)
     {
         RunOrder order = plan.Order.Prefill;
         RequireBytes(plan.TotalBytes, order.Limits.MaxBytes);
         RequireTokens(order.Limits, plan.Order.Prompt.Length + 1);
-        RequireSize(config, plan.Prefill.Forward);
+        RequireSize(model.Config, plan.Prefill.Forward);
         if (plan.CacheBytes > _options.MaxCacheBytes)
             throw new ResourceExhaustedException("BATCH_TOO_LARGE", $"The keys and values would have {plan.CacheBytes} bytes; the most is {_options.MaxCacheBytes}.");
-        IDisposable captures = Hold(plan.TotalBytes);
+        IDisposable captures = Hold(plan.TotalBytes, model);
         if (Interlocked.Add(ref _cacheBytes, plan.CacheBytes) > _options.MaxCacheBytes)
         {
             Interlocked.Add(ref _cacheBytes, -plan.CacheBytes);
             captures.Dispose();
-            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other generations hold the service's {_options.MaxCacheBytes} bytes of keys and values.", RetryDelay);
+            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other generations hold the service's {_options.MaxCacheBytes} bytes of keys and values.", RetryAfter(model));
         }
 
         cache = new Share(() => Interlocked.Add(ref _cacheBytes, -plan.CacheBytes));
@@ -70,23 +72,26 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
     }
 
     /// <summary>Takes memory out of what all runs together may hold.</summary>
+    /// <param name="bytes">How much.</param>
+    /// <param name="model">The model that it is for; null if that is not known.</param>
     /// <returns>Gives it back when disposed.</returns>
     /// <exception cref="ResourceExhaustedException">Too much is held by other runs.</exception>
-    public IDisposable Hold(long bytes)
+    public IDisposable Hold(long bytes, ResidentModel? model = null)
     {
-        Take(bytes);
+        Take(bytes, model);
         return new Share(() => Interlocked.Add(ref _heldBytes, -bytes));
     }
 
     /// <summary>Begins to hold memory that grows and shrinks as a call works; nothing at first.</summary>
-    public Holding HoldAsNeeded() => new(this);
+    /// <param name="model">The model that it is for; null for none.</param>
+    public Holding HoldAsNeeded(ResidentModel? model = null) => new(this, model);
 
-    private void Take(long bytes)
+    private void Take(long bytes, ResidentModel? model)
     {
         if (Interlocked.Add(ref _heldBytes, bytes) > _options.MaxHeldBytes)
         {
             Interlocked.Add(ref _heldBytes, -bytes);
-            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryDelay);
+            throw new ResourceExhaustedException("MEMORY_BUSY", $"Other runs hold the service's {_options.MaxHeldBytes} bytes until their readers take them.", RetryAfter(model));
         }
     }
 
@@ -109,8 +114,10 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         }
     }
 
+    private static TimeSpan RetryAfter(ResidentModel? model) => model?.Scheduler.RetryAfter ?? RetryDelay;
+
     /// <summary>Memory that a call holds at the moment; given back when disposed. Not thread-safe.</summary>
-    internal sealed class Holding(RunLimits limits) : IDisposable
+    internal sealed class Holding(RunLimits limits, ResidentModel? model) : IDisposable
     {
         /// <summary>What it holds.</summary>
         public long Bytes { get; private set; }
@@ -119,7 +126,7 @@ internal sealed class RunLimits(IOptions<ModelHostOptions> options)
         /// <exception cref="ResourceExhaustedException">Too much is held by others; then it holds what it held.</exception>
         public void Resize(long bytes)
         {
-            if (bytes > Bytes) limits.Take(bytes - Bytes);
+            if (bytes > Bytes) limits.Take(bytes - Bytes, model);
             else Interlocked.Add(ref limits._heldBytes, bytes - Bytes);
             Bytes = bytes;
         }

@@ -11,7 +11,7 @@ internal static class RunStream
 {
     /// <summary>Writes what was started, every tensor as frames, and the summary; each tensor's memory is let go once it is written.</summary>
     public static async Task WriteAsync(
-        IServerStreamWriter<RunResponse> writer, ActivePass pass, RunPlan plan, RunStarted started, Encoding captureEncoding, CancellationToken ct)
+        IServerStreamWriter<RunResponse> writer, ActivePass<PassResult> pass, RunPlan plan, RunStarted started, Encoding captureEncoding, CancellationToken ct)
     {
         await pass.BeginAsync();
         await writer.WriteAsync(new RunResponse { Started = started }, ct);

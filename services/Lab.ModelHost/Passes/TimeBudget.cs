@@ -19,6 +19,10 @@ internal sealed class TimeBudget(TimeSpan most, TimeProvider time)
     public void Require(long started)
     {
         if (most > TimeSpan.Zero && Spent + time.GetElapsedTime(started) > most)
-            throw new ResourceExhaustedException("TIME_BUDGET_EXCEEDED", $"The budget of {most.TotalMilliseconds} ms on the model's thread is spent.");
+            throw Exceeded(most);
     }
+
+    /// <summary>What a request fails with whose time is spent.</summary>
+    public static ResourceExhaustedException Exceeded(TimeSpan most) =>
+        new("TIME_BUDGET_EXCEEDED", $"The budget of {most.TotalMilliseconds} ms on the model's thread is spent.");
 }

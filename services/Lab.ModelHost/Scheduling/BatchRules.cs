@@ -9,11 +9,11 @@ internal sealed class BatchRules(TransformerConfig config, ModelHostOptions opti
 {
     /// <summary>The passes that run next: the first, and of the others those that fit and gain by it, in their order.</summary>
     /// <param name="candidates">Passes by urgency; at least one.</param>
-    public List<PassWork> Choose(IEnumerable<PassWork> candidates)
+    public List<ModelWork> Choose(IEnumerable<ModelWork> candidates)
     {
-        List<PassWork> chosen = [];
+        List<ModelWork> chosen = [];
         (long rows, int length, long tokens) = (0, 0, 0);
-        foreach (PassWork work in candidates)
+        foreach (ModelWork work in candidates)
         {
             PassShape shape = work.Shape;
             if (chosen.Count > 0)

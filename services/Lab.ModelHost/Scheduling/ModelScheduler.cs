@@ -1,16 +1,13 @@
 using Lab.Models;
-using Lab.Models.Batching;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
-using TorchSharp;
-using static TorchSharp.torch;
 
 namespace Lab.ModelHost.Scheduling;
 
 /// <summary>
-/// Puts the requests for one model into forward passes, on the model's thread: one pass at a time, as many requests in it as fit
-/// together. It never waits for more to come; while a pass runs, the next ones gather. Each pass is a job of its own in the thread's
-/// queue, so that other jobs get their turns between passes. Thread-safe.
+/// Gives the requests for one model their turns on the model's thread: one forward pass at a time, as many requests in it as fit
+/// together, or one work that runs alone. It never waits for more to come; while a pass runs, the next ones gather. Each turn is a job
+/// of its own in the thread's queue, so that other jobs get theirs in between. Thread-safe.
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="worker">Its thread.</param>
@@ -28,11 +25,11 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
     private readonly Lock _gate = new();
     private readonly WorkQueue _waiting = new(time);
     private readonly WorkQueue _ready = new(time);
-    private readonly Queue<PassWork> _abandoned = new();
+    private readonly Queue<ModelWork> _abandoned = new();
     private readonly BatchRules _rules = new(model.Config, options);
     private readonly FairShare _share = new();
     private readonly Throughput _throughput = new(parameters);
-    private List<PassWork> _running = [];
+    private List<ModelWork> _running = [];
     private long _runningSince;
     private long _runningTokens;
     private bool _isContended;
@@ -47,17 +44,26 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
         }
     }
 
+    /// <summary>After what time what waits or runs now will have had its turn; null if nothing does, or it should have by now.</summary>
+    public TimeSpan? RetryAfter
+    {
+        get
+        {
+            lock (_gate) return Wait() is { Ticks: > 0 } wait ? Bounded(wait) : null;
+        }
+    }
+
     /// <summary>Queues a request.</summary>
     /// <exception cref="ResourceExhaustedException">Too many requests or tokens wait.</exception>
     /// <exception cref="TensorWorkerBusyException">Too many other jobs wait for the thread.</exception>
-    public void Submit(PassWork work)
+    public void Submit(ModelWork work)
     {
         lock (_gate)
         {
             if (_waiting.Count >= options.QueueCapacity || (_waiting.Count > 0 && _waiting.Tokens + work.Shape.Tokens > options.MaxQueuedTokens))
             {
                 string message = $"{_waiting.Count} requests of {_waiting.Tokens} tokens wait for the model; the most are {options.QueueCapacity} and {options.MaxQueuedTokens}. Try again later.";
-                throw new ResourceExhaustedException("WORKER_BUSY", message, RetryAfter());
+                throw new ResourceExhaustedException("WORKER_BUSY", message, Bounded(Wait()));
             }
 
             if (!_isPumping) StartPump();
@@ -65,11 +71,17 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
             _waiting.Add(work);
         }
 
-        work.Token.UnsafeRegister((_, token) => Leave(work, token), null);
+        CancellationTokenRegistration registration = work.Token.UnsafeRegister((_, token) => Leave(work, token), null);
+        lock (_gate)
+        {
+            // A call that queues one after another would keep all of them otherwise.
+            if (work.State == WorkState.Ended) registration.Unregister();
+            else work.Registration = registration;
+        }
     }
 
     /// <summary>Takes a request out that is not in a pass. One that is ends at the pass's next hook.</summary>
-    private void Leave(PassWork work, CancellationToken token)
+    private void Leave(ModelWork work, CancellationToken token)
     {
         lock (_gate)
         {
@@ -82,7 +94,7 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
     }
 
     /// <summary>Marks a request that has ended between passes; what it holds is freed by the thread that made it. Called under the gate.</summary>
-    private void Forget(PassWork work)
+    private void Forget(ModelWork work)
     {
         work.State = WorkState.Ended;
         _abandoned.Enqueue(work);
@@ -115,25 +127,25 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
         }
         catch (Exception e)
         {
-            PassWork[] left;
+            ModelWork[] left;
             lock (_gate)
             {
                 left = [.. _waiting.Clear(), .. _ready.Clear()];
-                foreach (PassWork work in left) work.State = WorkState.Ended;
+                foreach (ModelWork work in left) work.State = WorkState.Ended;
                 _isPumping = false;
             }
 
-            foreach (PassWork work in left) work.Abandon(e);
+            foreach (ModelWork work in left) work.Abandon(e);
         }
     }
 
-    /// <summary>One turn: one pass.</summary>
+    /// <summary>One turn.</summary>
     private void Pump(CancellationToken stopping)
     {
         while (true)
         {
-            PassWork[] abandoned;
-            List<PassWork> batch;
+            ModelWork[] abandoned;
+            List<ModelWork> batch;
             lock (_gate)
             {
                 abandoned = [.. _abandoned];
@@ -142,7 +154,7 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
                 (_runningSince, _runningTokens) = (time.GetTimestamp(), TokensOf(batch));
             }
 
-            foreach (PassWork work in abandoned) work.Dispose();
+            foreach (ModelWork work in abandoned) Release(work);
             if (batch.Count > 0) Run(batch, stopping);
             lock (_gate)
             {
@@ -165,14 +177,14 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
         }
     }
 
-    /// <summary>Takes the passes that run next. Called under the gate.</summary>
-    private List<PassWork> Next()
+    /// <summary>Takes what runs next. Called under the gate.</summary>
+    private List<ModelWork> Next()
     {
         _isContended = _waiting.Count > 0 && _ready.Count > 0;
         WorkQueue queue = _share.PrefersSecond(_waiting.Priority, _ready.Priority) ? _ready : _waiting;
         if (queue.Count == 0) return [];
-        List<PassWork> batch = _rules.Choose(queue.ByUrgency);
-        foreach (PassWork work in batch)
+        List<ModelWork> batch = _rules.Choose(queue.ByUrgency);
+        foreach (ModelWork work in batch)
         {
             queue.Remove(work);
             work.State = WorkState.Running;
@@ -181,80 +193,68 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
         return batch;
     }
 
-    private void Run(List<PassWork> batch, CancellationToken stopping)
+    private void Run(List<ModelWork> batch, CancellationToken stopping)
     {
         SharedPass pass = new(batch.Count, batch.Sum(work => work.Shape.Rows), time.GetTimestamp(), stopping);
         long tokens = TokensOf(batch);
         bool isDecoding = batch[0].Shape.Kind == PassKind.Decode;
-        Exception?[] failures = Forward(batch, pass);
+        Exception?[] failures = Turn.Run(model, batch, pass);
         TimeSpan elapsed = time.GetElapsedTime(pass.Started);
-        bool[] goesOn = [.. batch.Select((work, i) => work.End(failures[i], elapsed))];
-        List<PassWork> cancelled = [];
+        bool[] goesOn = [.. batch.Select((work, i) => End(work, failures[i], elapsed))];
+        List<ModelWork> cancelled = [];
         lock (_gate)
         {
-            _throughput.Add(tokens, elapsed);
+            // What ended early says nothing of how long all of it takes.
+            if (failures.Any(failure => failure is null)) _throughput.Add(tokens, elapsed);
             if (_isContended) _share.Spend(isDecoding, elapsed);
             _running = [];
             for (int i = 0; i < batch.Count; i++)
             {
                 batch[i].State = !goesOn[i] ? WorkState.Ended : batch[i].Token.IsCancellationRequested ? WorkState.Ended : WorkState.Ready;
                 if (batch[i].State == WorkState.Ready) _ready.Add(batch[i]);
-                else if (goesOn[i]) cancelled.Add(batch[i]);
+                else batch[i].Registration.Unregister();
+                if (goesOn[i] && batch[i].State == WorkState.Ended) cancelled.Add(batch[i]);
             }
         }
 
-        foreach (PassWork work in cancelled)
+        foreach (ModelWork work in cancelled)
         {
-            work.Dispose();
+            Release(work);
             work.Abandon(new OperationCanceledException(work.Token));
         }
     }
 
-    /// <summary>Runs a pass. What goes wrong ends the requests that it concerns, and is what they end with.</summary>
-    private Exception?[] Forward(List<PassWork> batch, SharedPass pass)
+    /// <summary>Ends a request's turn. One that fails at that fails alone: the others of its pass are to end too.</summary>
+    private static bool End(ModelWork work, Exception? failure, TimeSpan elapsed)
     {
-        Exception?[] failures = new Exception?[batch.Count];
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        List<(int Index, PassMember Member)> members = [];
-        for (int i = 0; i < batch.Count; i++) Try(i, () => members.Add((i, batch[i].Begin(pass))));
-        if (members.Count == 0) return failures;
-        IReadOnlyList<Tensor?> logits = [];
-        Exception? broken = null;
         try
         {
-            logits = CoBatch.Forward(model, [.. members.Select(one => one.Member)]);
+            return work.End(failure, elapsed);
         }
         catch (Exception e)
         {
-            broken = e;
-        }
-
-        for (int i = 0; i < members.Count; i++)
-        {
-            (int index, PassMember member) = members[i];
-            failures[index] = member.Failure ?? broken;
-            if (failures[index] is null) Try(index, () => batch[index].Accept(logits[i]));
-        }
-
-        return failures;
-
-        void Try(int index, Action work)
-        {
-            try
-            {
-                work();
-            }
-            catch (Exception e)
-            {
-                failures[index] = e;
-            }
+            Release(work);
+            work.Abandon(failure ?? e);
+            return false;
         }
     }
 
-    /// <summary>Tokens of a pass, padding included.</summary>
-    private static long TokensOf(List<PassWork> batch) =>
-        batch.Count == 0 ? 0 : batch.Sum(work => (long)work.Shape.Rows) * batch.Max(work => work.Shape.Length);
+    /// <summary>Frees what a request holds. Nobody waits for it but the next one, which must not suffer.</summary>
+    private static void Release(ModelWork work)
+    {
+        try
+        {
+            work.Dispose();
+        }
+        catch (Exception e)
+        {
+            work.Abandon(e);
+        }
+    }
+
+    /// <summary>Tokens of a turn, padding included.</summary>
+    private static long TokensOf(List<ModelWork> batch) =>
+        batch.Count < 2 ? batch.Sum(work => work.Shape.Tokens) : batch.Sum(work => (long)work.Shape.Rows) * batch.Max(work => work.Shape.Length);
 
     /// <summary>The wait of a small request of normal priority. Called under the gate.</summary>
     private TimeSpan Wait()
@@ -266,10 +266,5 @@ internal sealed class ModelScheduler(Transformer model, TensorWorker worker, Mod
         return ahead + (rest > TimeSpan.Zero ? rest : TimeSpan.Zero);
     }
 
-    /// <summary>Until when what waits now will have had its turn. Called under the gate.</summary>
-    private TimeSpan RetryAfter()
-    {
-        TimeSpan wait = Wait();
-        return wait < MinRetry ? MinRetry : wait > MaxRetry ? MaxRetry : wait;
-    }
+    private static TimeSpan Bounded(TimeSpan wait) => wait < MinRetry ? MinRetry : wait > MaxRetry ? MaxRetry : wait;
 }

@@ -1,6 +1,6 @@
 namespace Lab.ModelHost.Scheduling;
 
-/// <summary>What the scheduler needs to know of a pass.</summary>
+/// <summary>What the scheduler needs to know of a turn.</summary>
 /// <param name="Kind">Its kind.</param>
 /// <param name="Rows">Rows.</param>
 /// <param name="Length">Tokens in the longest row.</param>
@@ -12,6 +12,9 @@ internal readonly record struct PassShape(PassKind Kind, int Rows, int Length)
     /// <summary>Whether it must not share a pass.</summary>
     public bool IsAlone { get; init; }
 
-    /// <summary>Tokens, padding included.</summary>
-    public long Tokens => (long)Rows * Length;
+    /// <summary>Passes over the rows beside the forward one that take as long as it; only for what runs alone.</summary>
+    public int MorePasses { get; init; }
+
+    /// <summary>Tokens, padding included, of all passes over them.</summary>
+    public long Tokens => (long)Rows * Length * (1 + MorePasses);
 }

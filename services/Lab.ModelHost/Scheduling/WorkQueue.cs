@@ -3,7 +3,7 @@ namespace Lab.ModelHost.Scheduling;
 /// <summary>Requests by urgency: the time since which they wait, with a head start for priority. Not safe for concurrent use.</summary>
 internal sealed class WorkQueue(TimeProvider time)
 {
-    private readonly SortedSet<PassWork> _works = new(Comparer<PassWork>.Create(static (a, b) =>
+    private readonly SortedSet<ModelWork> _works = new(Comparer<ModelWork>.Create(static (a, b) =>
         a.UrgentSince != b.UrgentSince ? a.UrgentSince.CompareTo(b.UrgentSince) : a.Number.CompareTo(b.Number)));
 
     private long _next;
@@ -15,7 +15,7 @@ internal sealed class WorkQueue(TimeProvider time)
     public long Tokens { get; private set; }
 
     /// <summary>The most urgent first.</summary>
-    public IEnumerable<PassWork> ByUrgency => _works;
+    public IEnumerable<ModelWork> ByUrgency => _works;
 
     /// <summary>
     /// The priority of the most urgent one, against those of another queue: a low one that has waited is a normal one. Null if there
@@ -25,7 +25,7 @@ internal sealed class WorkQueue(TimeProvider time)
         : first.Priority == WorkPriority.Low && time.GetElapsedTime(first.ReadySince) >= ModelScheduler.Aging ? WorkPriority.Normal
         : first.Priority;
 
-    public void Add(PassWork work)
+    public void Add(ModelWork work)
     {
         work.ReadySince = time.GetTimestamp();
         work.UrgentSince = UrgentSince(work.ReadySince, work.Priority);
@@ -34,15 +34,15 @@ internal sealed class WorkQueue(TimeProvider time)
         _works.Add(work);
     }
 
-    public void Remove(PassWork work)
+    public void Remove(ModelWork work)
     {
         if (_works.Remove(work)) Tokens -= work.Shape.Tokens;
     }
 
     /// <summary>Takes all.</summary>
-    public IReadOnlyList<PassWork> Clear()
+    public IReadOnlyList<ModelWork> Clear()
     {
-        PassWork[] all = [.. _works];
+        ModelWork[] all = [.. _works];
         _works.Clear();
         Tokens = 0;
         return all;

@@ -23,7 +23,7 @@ internal sealed class StatisticsCalls(
         StatisticsOrder order = request.ToOrder(model, options.Value.MaxRequestBytes);
         if (order.Report.Store is { Length: > 0 } name) await store.RequireNameAsync(name, "store.name", ct);
         (IStatisticsInput input, string? corpus) = await inputs.OpenAsync(request, model, ct);
-        using RunLimits.Holding memory = limits.HoldAsNeeded();
+        using RunLimits.Holding memory = limits.HoldAsNeeded(model);
         using (input)
         {
             long last = time.GetTimestamp();

@@ -1,9 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
-using Lab.ModelHost.Residents;
 using Lab.Protos.ModelHost.V1;
 using Lab.Tensors;
-using Microsoft.Extensions.DependencyInjection;
 using static Lab.ModelHost.Tests.CallErrors;
 using static Lab.ModelHost.Tests.HostedLab;
 
@@ -16,43 +14,6 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
     public ValueTask InitializeAsync() => _lab.InitializeAsync();
 
     public ValueTask DisposeAsync() => _lab.DisposeAsync();
-
-    /// <summary>Makes calls while the model's thread is busy, so that all of them wait at once, then lets them run.</summary>
-    private async Task<T[]> TogetherAsync<T>(Func<Task<T>[]> calls, int waiting, Func<Task>? meanwhile = null)
-    {
-        ModelRegistry registry = _lab.Host.Services.GetRequiredService<ModelRegistry>();
-        using ModelLease lease = await registry.LeaseAsync(ModelName, "model", TestContext.Current.CancellationToken);
-        using ManualResetEventSlim release = new();
-        Task blocking = lease.Model.Worker.RunAsync(_ => release.Wait(CancellationToken.None), TestContext.Current.CancellationToken);
-        try
-        {
-            Task<T>[] begun = calls();
-            await WaitingAsync(waiting, begun);
-            if (meanwhile is not null) await meanwhile();
-            release.Set();
-            return await Task.WhenAll(begun);
-        }
-        finally
-        {
-            release.Set();
-            await blocking;
-        }
-    }
-
-    /// <summary>Waits until so many requests wait. One that has ended meanwhile will never be among them: that fails at once.</summary>
-    private async Task WaitingAsync(int count, params IEnumerable<Task> begun)
-    {
-        while ((await QueueAsync()).Length != count)
-        {
-            TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-            if (begun.FirstOrDefault(call => call.IsCompleted) is not { } ended) continue;
-            await ended;
-            throw new InvalidOperationException("A call ended before it could run.");
-        }
-    }
-
-    private async Task<ModelQueue> QueueAsync() =>
-        await _lab.Client.GetQueueAsync(new GetQueueRequest { Model = ModelName }, cancellationToken: TestContext.Current.CancellationToken);
 
     private static RunRequest NewRequest(int i)
     {
@@ -80,7 +41,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         RunReply[] alone = new RunReply[requests.Length];
         for (int i = 0; i < requests.Length; i++) alone[i] = await _lab.RunAsync(requests[i]);
 
-        RunReply[] together = await TogetherAsync<RunReply>(() => [.. requests.Select(_lab.RunAsync)], requests.Length);
+        RunReply[] together = await _lab.TogetherAsync<RunReply>(() => [.. requests.Select(_lab.RunAsync)], requests.Length);
 
         for (int i = 0; i < requests.Length; i++)
         {
@@ -90,7 +51,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
             ShouldBeClose(together[i].Tensors, alone[i].Tensors);
         }
 
-        (await QueueAsync()).ShouldBe(new ModelQueue());
+        (await _lab.QueueAsync()).ShouldBe(new ModelQueue());
     }
 
     [Fact]
@@ -101,7 +62,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         broken.Interventions.Add([large, large]);
         IReadOnlyList<HostTensor> alone = (await _lab.RunAsync(NewRequest(1))).Tensors;
 
-        object[] results = await TogetherAsync<object>(() => [Good(), Failing(), Good()], 3);
+        object[] results = await _lab.TogetherAsync<object>(() => [Good(), Failing(), Good()], 3);
 
         ((RpcException)results[1]).Reason().ShouldBe("NON_FINITE");
         ShouldBeClose(((RunReply)results[0]).Tensors, alone);
@@ -117,13 +78,13 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         using CancellationTokenSource cancel = new();
         RunReply alone = await _lab.RunAsync(NewRequest(1));
 
-        object[] results = await TogetherAsync<object>(
+        object[] results = await _lab.TogetherAsync<object>(
             () => [Good(), Cancelled(), Good()],
             3,
             async () =>
             {
                 await cancel.CancelAsync();
-                await WaitingAsync(2);
+                await _lab.WaitingAsync(2);
             });
 
         ((RpcException)results[1]).StatusCode.ShouldBe(StatusCode.Cancelled);
@@ -142,7 +103,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
     public async Task Run_DeadClient_FreesItsPlaceInTheQueue()
     {
         Task dying = Task.CompletedTask;
-        RunReply[] results = await TogetherAsync<RunReply>(
+        RunReply[] results = await _lab.TogetherAsync<RunReply>(
             () =>
             {
                 dying = DieAsync();
@@ -152,7 +113,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
             async () =>
             {
                 await dying;
-                await WaitingAsync(1);
+                await _lab.WaitingAsync(1);
             });
 
         results[0].Summary.BatchedRequests.ShouldBe(1);
@@ -162,7 +123,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         {
             using MortalClient client = await MortalClient.ConnectAsync(_lab.Host.Url);
             Task call = client.SendRunAsync(NewRequest(2));
-            await WaitingAsync(2);
+            await _lab.WaitingAsync(2);
             client.Kill();
             await call.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -175,7 +136,7 @@ public sealed class CoBatchedRunTests : IAsyncLifetime
         heads.Interventions.Add(new Intervention { Selector = new Selector { Hook = "blocks.0.hook_q_input", Heads = { 0 } }, Zero = new ZeroOperation() });
         RunReply alone = await _lab.RunAsync(NewRequest(1));
 
-        RunReply[] results = await TogetherAsync<RunReply>(() => [_lab.RunAsync(heads), _lab.RunAsync(NewRequest(1))], 2);
+        RunReply[] results = await _lab.TogetherAsync<RunReply>(() => [_lab.RunAsync(heads), _lab.RunAsync(NewRequest(1))], 2);
 
         results.ShouldAllBe(reply => reply.Summary.BatchedRequests == 1);
         results[1].Tensors.ShouldBe(alone.Tensors);

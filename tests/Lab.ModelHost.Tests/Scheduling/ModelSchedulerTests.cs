@@ -1,48 +1,10 @@
 using Lab.ModelHost.Scheduling;
-using Lab.Models;
-using Lab.Models.Batching;
 using Lab.ServiceDefaults.Errors;
-using Lab.Tensors;
-using Microsoft.Extensions.Time.Testing;
-using TorchSharp;
 
 namespace Lab.ModelHost.Tests.Scheduling;
 
-public sealed class ModelSchedulerTests : IAsyncDisposable
+public sealed class ModelSchedulerTests : SchedulerFixture
 {
-    private readonly Transformer _model = HostedLab.NewModel();
-    private readonly TensorWorker _worker = new("test");
-    private readonly FakeTimeProvider _time = new();
-    private readonly ManualResetEventSlim _release = new();
-    private readonly List<string[]> _passes = [];
-    private SharedPass? _last;
-    private Task _blocking = Task.CompletedTask;
-
-    public async ValueTask DisposeAsync()
-    {
-        _release.Set();
-        await _blocking.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _worker.DisposeAsync();
-        _model.Dispose();
-        _release.Dispose();
-    }
-
-    /// <summary>A scheduler whose thread is busy until <see cref="RunAllAsync"/>.</summary>
-    private ModelScheduler NewScheduler(ModelHostOptions? options = null)
-    {
-        _blocking = _worker.RunAsync(_ => _release.Wait(CancellationToken.None), CancellationToken.None);
-        return new ModelScheduler(_model, _worker, options ?? new ModelHostOptions(), 1000, _time);
-    }
-
-    private async Task RunAllAsync(params FakeWork[] works)
-    {
-        _release.Set();
-        await Task.WhenAll(works.Select(work => work.Ended));
-    }
-
-    private FakeWork Work(string name, int length = 2, WorkPriority priority = WorkPriority.Normal, int passes = 1, bool isAlone = false) =>
-        new(this, name, new PassShape(passes > 1 ? PassKind.Decode : PassKind.Run, 1, length) { IsAlone = isAlone }, priority, passes);
-
     [Fact]
     public async Task Submit_RequestsThatFit_ShareAPass()
     {
@@ -53,7 +15,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
         await RunAllAsync(works);
 
         // b is so long that padding a and c to it would cost more than a pass of its own.
-        _passes.ShouldBe([["a", "c"], ["b"], ["d"]]);
+        Passes.ShouldBe([["a", "c"], ["b"], ["d"]]);
         works[0].Pass!.Requests.ShouldBe(2);
     }
 
@@ -66,7 +28,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         await RunAllAsync(works);
 
-        _passes.ShouldBe([["a", "b"], ["c"], ["d"]]);
+        Passes.ShouldBe([["a", "b"], ["c"], ["d"]]);
     }
 
     [Fact]
@@ -75,7 +37,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
         ModelScheduler scheduler = NewScheduler();
         FakeWork old = Work("low, old", priority: WorkPriority.Low, isAlone: true);
         scheduler.Submit(old);
-        _time.Advance(2.5 * ModelScheduler.Aging);
+        Time.Advance(2.5 * ModelScheduler.Aging);
         FakeWork[] works =
         [
             Work("low", priority: WorkPriority.Low, isAlone: true), Work("normal", isAlone: true), Work("high", priority: WorkPriority.High, isAlone: true), old,
@@ -84,7 +46,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         await RunAllAsync(works);
 
-        _passes.Select(pass => pass.Single()).ShouldBe(["low, old", "high", "normal", "low"]);
+        Passes.Select(pass => pass.Single()).ShouldBe(["low, old", "high", "normal", "low"]);
     }
 
     [Fact]
@@ -97,7 +59,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         await RunAllAsync([first, second, .. runs]);
 
-        _passes.Select(pass => string.Concat(pass)).ShouldBe(["st", "st", "0", "s", "1", "s", "2"]);
+        Passes.Select(pass => string.Concat(pass)).ShouldBe(["st", "st", "0", "s", "1", "s", "2"]);
     }
 
     [Fact]
@@ -138,9 +100,9 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         QueueState state = scheduler.State;
 
-        // Before any pass: 2 x 1000 operations a token at 5e10 a second. What goes after a new request does not count.
+        // Before any pass: 2 x 10^9 operations a token at 5e10 a second. What goes after a new request does not count.
         (empty, state.Length, state.Running).ShouldBe((TimeSpan.Zero, 3, 0));
-        state.Wait.TotalSeconds.ShouldBe(80 * 2000 / 5e10, 1e-6);
+        state.Wait.TotalSeconds.ShouldBe(80 * 2e9 / 5e10, 1e-6);
         works[0].Took = TimeSpan.FromSeconds(4);
         works[1].Took = works[2].Took = TimeSpan.Zero;
         await RunAllAsync(works);
@@ -159,7 +121,7 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
         await Should.ThrowAsync<OperationCanceledException>(() => waiting.Ended);
         scheduler.State.Length.ShouldBe(1);
         await RunAllAsync(other);
-        _passes.ShouldBe([["b"]]);
+        Passes.ShouldBe([["b"]]);
         await waiting.Released;
     }
 
@@ -176,8 +138,8 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
 
         await Should.ThrowAsync<OperationCanceledException>(() => sequence.Ended);
         await sequence.Released;
-        _passes.Count(pass => pass.Contains("s")).ShouldBe(5);
-        _passes.Count.ShouldBe(20);
+        Passes.Count(pass => pass.Contains("s")).ShouldBe(5);
+        Passes.Count.ShouldBe(20);
     }
 
     [Fact]
@@ -198,74 +160,33 @@ public sealed class ModelSchedulerTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Submit_RequestThatFailsToEnd_FailsAloneAndIsReleased()
+    {
+        ModelScheduler scheduler = NewScheduler();
+        FakeWork before = Work("before"), broken = Work("broken"), after = Work("after"), next = Work("next", isAlone: true);
+        broken.AfterPass = _ => throw new InvalidOperationException("end");
+        FakeWork[] works = [before, broken, after, next];
+        foreach (FakeWork work in works) scheduler.Submit(work);
+
+        await RunAllAsync(before, after, next);
+
+        (await Should.ThrowAsync<InvalidOperationException>(() => broken.Ended)).Message.ShouldBe("end");
+        await broken.Released;
+        Passes.ShouldBe([["before", "broken", "after"], ["next"]]);
+        scheduler.State.ShouldBe(new QueueState(0, 0, TimeSpan.Zero));
+    }
+
+    [Fact]
     public async Task Dispose_WorkerWithWaitingRequests_LeavesNobodyWaiting()
     {
         ModelScheduler scheduler = NewScheduler();
         FakeWork waiting = Work("a");
         scheduler.Submit(waiting);
 
-        Task end = _worker.DisposeAsync().AsTask();
-        _release.Set();
+        Task end = Worker.DisposeAsync().AsTask();
+        Gate.Set();
         await end;
 
         await Should.ThrowAsync<OperationCanceledException>(() => waiting.Ended);
-    }
-
-    /// <summary>A request that writes down its passes.</summary>
-    private sealed class FakeWork(ModelSchedulerTests test, string name, PassShape shape, WorkPriority priority, int passes)
-        : CancellableWork(priority, new CancellationTokenSource())
-    {
-        private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private int _pass;
-
-        public override PassShape Shape => shape;
-
-        public Task Ended => _ended.Task;
-
-        public Task Released => _released.Task;
-
-        public SharedPass? Pass { get; private set; }
-
-        public TimeSpan Took { get; set; } = TimeSpan.FromSeconds(1);
-
-        public Action OnBegin { get; set; } = () => { };
-
-        public Action OnHook { get; set; } = () => { };
-
-        public Action OnAccept { get; set; } = () => { };
-
-        public Action<int> AfterPass { get; set; } = _ => { };
-
-        public override PassMember Begin(SharedPass pass)
-        {
-            OnBegin();
-            Pass = pass;
-            if (!ReferenceEquals(test._last, pass)) test._passes.Add([]);
-            test._last = pass;
-            test._passes[^1] = [.. test._passes[^1], name];
-            test._time.Advance(Took / pass.Requests);
-            return new PassMember([.. Enumerable.Range(0, shape.Rows).Select(_ => new int[shape.Length])]) { Logits = LogitSelection.None, Check = OnHook };
-        }
-
-        public override void Accept(torch.Tensor? logits) => OnAccept();
-
-        public override bool End(Exception? failure, TimeSpan elapsed)
-        {
-            AfterPass(++_pass);
-            if (failure is null && _pass < passes) return true;
-            if (failure is null) _ended.SetResult();
-            else _ended.SetException(failure);
-            return false;
-        }
-
-        public override void Abandon(Exception reason) => _ended.SetException(reason);
-
-        public override void Dispose() => _released.SetResult();
-    }
-
-    private abstract class CancellableWork(WorkPriority priority, CancellationTokenSource cancel) : PassWork(priority, cancel.Token)
-    {
-        public CancellationTokenSource Cancel => cancel;
     }
 }
