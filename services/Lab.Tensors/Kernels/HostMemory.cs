@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Lab.Tensors.Kernels.Simd;
 using static TorchSharp.torch;
 
 namespace Lab.Tensors.Kernels;
@@ -18,17 +19,27 @@ internal static unsafe class HostMemory
         return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
     }
 
+    /// <summary>The address of a contiguous INT64 tensor of this many elements on the CPU. The tensor must outlive its use.</summary>
+    public static ulong* AddressOfWords(Tensor tensor, long count)
+    {
+        if (tensor.device_type != TorchSharp.DeviceType.CPU || tensor.dtype != ScalarType.Int64 || !tensor.is_contiguous() || tensor.numel() != count)
+        {
+            throw new ArgumentException($"Needs a contiguous INT64 tensor of {count} elements on the CPU.", nameof(tensor));
+        }
+
+        return (ulong*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+    }
+
     /// <summary>Runs <paramref name="body"/>(from, to) over [0, count) on as many cores as torch uses, in equal contiguous parts.</summary>
     public static void ForRanges(int count, long workPerItem, Action<int, int> body)
     {
         const long WorkWorthATask = 1 << 15;
-        int parts = (int)Math.Min(get_num_threads(), Math.Max(1, count * workPerItem / WorkWorthATask));
-        if (parts <= 1)
-        {
-            body(0, count);
-            return;
-        }
+        int parts = (int)Math.Clamp(count * workPerItem / WorkWorthATask, 1, HostThreads.Count);
+        HostThreads.For(new ActionJob(body), count, Math.Max(1, (count + parts - 1) / parts));
+    }
 
-        Parallel.For(0, parts, part => body((int)((long)count * part / parts), (int)((long)count * (part + 1) / parts)));
+    private readonly struct ActionJob(Action<int, int> body) : IRangeJob
+    {
+        public void Run(int from, int to, int worker) => body(from, to);
     }
 }
