@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Lab.Artifacts;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.Protos.ModelHost.V1;
@@ -120,6 +121,41 @@ public sealed class RunManyTests : IAsyncLifetime
         replies.Count.ShouldBe(12);
         foreach (List<RunManyResponse> reply in replies.Values) Tensors(reply).Count.ShouldBe(2);
         Limits.HeldBytes.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task RunMany_StoredTensorsThatFindNoMemory_AreReadAgainLater()
+    {
+        HostTensor value = HostTensor.FromFloats("value", [.. Enumerable.Range(0, 32 * 64 * 32).Select(i => (i % 101 - 50) * 0.01f)], 32, 64, 32);
+        StoredArtifact artifact = await _lab.Store.PutAsync(
+            "bridge",
+            new ArtifactProvenance("tests", new Dictionary<string, string>(), [], null),
+            (folder, _) =>
+            {
+                SafetensorsWriter.Write(Path.Combine(folder, "value.safetensors"), [value]);
+                return Task.CompletedTask;
+            },
+            Ct);
+        RunRequest stored = Large(32), inline = Large(32);
+        stored.Interventions.Add(Setting(new TensorSource { Stored = new Protos.ModelHost.V1.StoredTensor { Artifact = artifact.Digest } }));
+        inline.Interventions.Add(Setting(new TensorSource { Inline = value.ToMessage() }));
+        List<HostTensor> expected = (await _lab.RunAsync(inline)).Tensors;
+
+        // The stored tensor has 256 KiB, captures have twice that: with one request at work, the tensor of the next finds no room.
+        await _lab.StopAsync();
+        await _lab.StartAsync(("ModelHost:MaxHeldBytes", "1000000"));
+        var replies = await RunAsync(Enumerable.Range(0, 12).Select(i => ($"{i}", stored)));
+
+        replies.Count.ShouldBe(12);
+        foreach (List<RunManyResponse> reply in replies.Values)
+        {
+            List<HostTensor> tensors = Tensors(reply);
+            for (int i = 0; i < expected.Count; i++) tensors[i].Floats.ToArray().ShouldBe(expected[i].Floats.ToArray(), 1e-5);
+        }
+
+        Limits.HeldBytes.ShouldBe(0);
+
+        static Intervention Setting(TensorSource source) => new() { Selector = new Selector { Hook = "hook_embed" }, Set = new SetOperation { Value = source } };
     }
 
     [Fact]

@@ -57,6 +57,7 @@ internal sealed partial class RunManyCalls(RunCalls runs, TensorSources sources,
             {
                 // What this stream itself holds is let go as its reader reads on: no reason to refuse its next request.
                 Task freed = room.NextLeave;
+                long changes = room.Changes;
                 try
                 {
                     RunRequest run = request.Run.Clone();
@@ -64,10 +65,18 @@ internal sealed partial class RunManyCalls(RunCalls runs, TensorSources sources,
                     await runs.RunAsync(run, writer, ct);
                     return;
                 }
-                catch (Exception e) when (!writer.HasBegun && IsBusy(e) && room.TryWait())
+                catch (Exception e) when (!writer.HasBegun && IsBusy(e))
                 {
-                    await freed.WaitAsync(ct);
-                    room.Enter();
+                    // Not in the filter: that runs before the memory is given back.
+                    if (room.TryWait())
+                    {
+                        await freed.WaitAsync(ct);
+                        room.Enter();
+                    }
+                    else if (room.Changes == changes)
+                    {
+                        throw;
+                    }
                 }
             }
         }

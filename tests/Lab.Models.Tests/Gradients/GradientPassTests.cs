@@ -191,6 +191,25 @@ public sealed class GradientPassTests : IDisposable
         else Should.Throw<ArgumentException>(Edited).ParamName.ShouldBe("weight_edits[0].parameter");
     }
 
+    [Theory]
+    [InlineData("blocks.0.attn.hook_result", false)]
+    [InlineData("blocks.1.attn.hook_result", true)]
+    [InlineData("blocks.0.attn.hook_z", true)]
+    [InlineData("blocks.0.hook_q_input", true)]
+    public void Resolve_UpstreamThatTakesAnEditedMatrixApart_IsRefused(string hook, bool isAllowed)
+    {
+        ParameterRole output = _model.Parameters.Find("transformer.h.0.attn.c_proj.weight")!;
+        LowRankDelta delta = new(HostTensor.FromFloats("", new float[output.Outputs], output.Outputs, 1), HostTensor.FromFloats("", new float[output.Inputs], 1, output.Inputs));
+        ForwardPlan forward = ForwardPlan.Resolve(
+            _model.Hooks, new TokenBatch(_model.Config, _rows), [], [], edits: [new WeightEdit(output.Name) { LowRank = delta }], parameters: _model.Parameters);
+        long[] shape = [_rows.Length, _rows.Max(row => row.Length), .. _model.Hooks.Find(hook)!.Shape.Skip(2)];
+        GradientObjective.Upstream upstream = new([new(new ActivationSelector(hook), FromDoubles(new double[shape.Aggregate((a, b) => a * b)], shape))]);
+        GradientPlan Edited() => GradientPlan.Resolve(_model.Hooks, _model.Config, Shapes(_model), forward, upstream, [At("hook_embed")]);
+
+        if (isAllowed) Edited().Gradients.ShouldHaveSingleItem();
+        else Should.Throw<ArgumentException>(Edited).ParamName.ShouldBe("weight_edits[0].parameter");
+    }
+
     private static GradientObjective.Upstream Upstream(string hook, int count) =>
         new([new(new ActivationSelector(hook), count == 120 ? FromDoubles(new double[120], 2, 5, 12) : FromDoubles(new double[count], count))]);
 
