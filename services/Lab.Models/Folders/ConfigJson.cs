@@ -37,7 +37,7 @@ internal sealed class ConfigJson
     public bool Has(string name) => Find(name) is not null;
 
     /// <summary>Whether the field is there, null or not.</summary>
-    public bool HasField(string name) => _object.TryGetProperty(name, out _);
+    public bool HasField(string name) => TryGet(name, out _);
 
     /// <summary>An integer that must be there.</summary>
     public int Int(string name) => IntOrNull(name) ?? throw Missing(name);
@@ -68,7 +68,7 @@ internal sealed class ConfigJson
 
     /// <summary>A text, or null.</summary>
     public string? Text(string name) => Find(name) is not { } value ? null
-        : value.ValueKind == JsonValueKind.String ? value.GetString()
+        : value.ValueKind == JsonValueKind.String ? Unicode(value.GetString)
         : throw Wrong(name, "a string");
 
     /// <summary>A list of texts, or null.</summary>
@@ -76,7 +76,7 @@ internal sealed class ConfigJson
     {
         if (Find(name) is not { } value) return null;
         if (value.ValueKind != JsonValueKind.Array || value.EnumerateArray().Any(item => item.ValueKind != JsonValueKind.String)) throw Wrong(name, "a list of strings");
-        return [.. value.EnumerateArray().Select(item => item.GetString()!)];
+        return [.. value.EnumerateArray().Select(item => Unicode(item.GetString)!)];
     }
 
     /// <summary>An object, or null.</summary>
@@ -87,7 +87,28 @@ internal sealed class ConfigJson
     /// <summary>What to throw for a setting that no model here has.</summary>
     public InvalidDataException Unsupported(string name, string reason) => new($"{_file}: {_prefix}{name} {reason}.");
 
-    private JsonElement? Find(string name) => _object.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    private JsonElement? Find(string name) => TryGet(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+    private bool TryGet(string name, out JsonElement value)
+    {
+        JsonElement found = default;
+        bool isThere = Unicode(() => _object.TryGetProperty(name, out found));
+        value = found;
+        return isThere;
+    }
+
+    /// <summary>Names and texts are decoded only when they are looked at: what is not UTF-8 or UTF-16 surfaces here.</summary>
+    private T Unicode<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new InvalidDataException($"{_file} has a name or a text that is not valid Unicode: {e.Message}", e);
+        }
+    }
 
     private InvalidDataException Missing(string name) => new($"{_file} has no {_prefix}{name}.");
 

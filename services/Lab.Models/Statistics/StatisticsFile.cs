@@ -23,6 +23,9 @@ public sealed record StatisticsFile(IReadOnlyList<ActivationStatistics> Statisti
 {
     internal const string Format = "lab.activation_statistics", Version = "1";
 
+    // Some hundred bytes a tensor, and what the metadata says of each hook.
+    private const int MaxHeaderBytes = 16 << 20;
+
     private static readonly string[] Reserved = ["format", "version", "hooks"];
 
     /// <summary>Writes them.</summary>
@@ -45,7 +48,7 @@ public sealed record StatisticsFile(IReadOnlyList<ActivationStatistics> Statisti
     /// <exception cref="InvalidDataException">They are malformed. Names <paramref name="name"/> and the tensor or the field.</exception>
     public static StatisticsFile Read(ReadOnlyMemory<byte> bytes, string name = "state", long maxSizeBytes = long.MaxValue, Action<long>? reserve = null)
     {
-        SafetensorsBytes file = SafetensorsBytes.Read(bytes, name);
+        SafetensorsBytes file = SafetensorsBytes.Read(bytes, name, MaxHeaderBytes);
         if (file.Metadata.GetValueOrDefault("format") != Format) throw new InvalidDataException($"{name}: the metadata's format is not {Format}.");
         if (file.Metadata.GetValueOrDefault("version") != Version) throw new InvalidDataException($"{name}: the metadata's version is not {Version}, which is the one that is known.");
         IReadOnlyList<StatisticsHeader> headers = StatisticsHeader.Read(file.Metadata.GetValueOrDefault("hooks"), name);

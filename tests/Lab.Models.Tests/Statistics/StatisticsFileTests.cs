@@ -1,6 +1,7 @@
 using CsCheck;
 using Lab.Models.Statistics;
 using Lab.Tensors;
+using Lab.Testing;
 
 namespace Lab.Models.Tests.Statistics;
 
@@ -130,6 +131,30 @@ public sealed class StatisticsFileTests
             },
             iter: 3000);
         refused.ShouldBeGreaterThan(600);
+    }
+
+    [Fact]
+    public void Read_HugeHeader_IsRefusedBeforeItIsParsed()
+    {
+        byte[] bytes = new byte[sizeof(ulong) + (17 << 20)];
+        bytes.AsSpan(sizeof(ulong)).Fill((byte)' ');
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64LittleEndian(bytes, 17 << 20);
+
+        (InvalidDataException? refusal, long allocated) = Mutants.Try(() => StatisticsFile.Read(bytes));
+
+        refusal.ShouldNotBeNull().Message.ShouldBe($"state: the header claims {17 << 20} bytes; at most {16 << 20} are allowed.");
+        allocated.ShouldBeLessThan(1 << 20);
+    }
+
+    [Fact]
+    public void Read_GoodFile_ReservesWhatItTakes()
+    {
+        long reserved = 0;
+        StatisticsFile file = StatisticsFile.Read(new StatisticsFile(
+            [new StatisticsData(Seed: 1, Channels: 3, Tokens: 20, IsShuffled: false).Collect()], new Dictionary<string, string>()).ToBytes(), reserve: bytes => reserved += bytes);
+
+        reserved.ShouldBeGreaterThanOrEqualTo(file.Statistics.Single().SizeBytes);
+        Should.Throw<OperationCanceledException>(() => StatisticsFile.Read(file.ToBytes(), reserve: _ => throw new OperationCanceledException()));
     }
 
     [Fact]

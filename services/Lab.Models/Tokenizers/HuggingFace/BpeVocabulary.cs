@@ -3,6 +3,8 @@ namespace Lab.Models.Tokenizers.HuggingFace;
 /// <summary>The model part of a tokenizer file: byte-pair encoding with these tokens and merges.</summary>
 internal sealed class BpeVocabulary
 {
+    private int _nextRank;
+
     /// <summary>Ids by token, as written in the file.</summary>
     public Dictionary<string, int> Ids { get; } = new(StringComparer.Ordinal);
 
@@ -24,7 +26,7 @@ internal sealed class BpeVocabulary
     /// <summary>The key of a pair of ids.</summary>
     public static ulong Pair(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
 
-    /// <summary>Adds the next merge.</summary>
+    /// <summary>Adds the next merge. One that is there already gets the later rank.</summary>
     /// <returns>Whether both sides and what they make are tokens.</returns>
     public bool TryAddMerge(ReadOnlySpan<char> left, ReadOnlySpan<char> right)
     {
@@ -34,7 +36,7 @@ internal sealed class BpeVocabulary
         left.CopyTo(merged);
         right.CopyTo(merged[left.Length..]);
         if (left.IsEmpty || right.IsEmpty || !ids.TryGetValue(left, out int l) || !ids.TryGetValue(right, out int r) || !ids.TryGetValue(merged, out int id)) return false;
-        Merges[Pair(l, r)] = (Merges.Count, id);
+        Merges[Pair(l, r)] = (_nextRank++, id);
         return true;
     }
 }

@@ -17,9 +17,10 @@ internal static class Gpt2Files
         string file = Path.GetFileName(vocabularyPath);
         try
         {
-            var reader = new Utf8JsonReader(File.ReadAllBytes(vocabularyPath));
+            var reader = new Utf8JsonReader(JsonPlace.ReadBytes(vocabularyPath, TokenizerJson.MaxBytes));
             _ = reader.Read();
             BpeVocabularyReader.ReadTokens(ref reader, file, "$", vocabulary.Ids);
+            _ = reader.Read();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

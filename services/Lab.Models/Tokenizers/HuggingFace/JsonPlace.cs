@@ -6,20 +6,30 @@ namespace Lab.Models.Tokenizers.HuggingFace;
 /// <summary>An element of a JSON file with its path, so that an error can say where it is.</summary>
 internal readonly record struct JsonPlace(JsonElement Element, string File, string Path)
 {
+    /// <summary>The largest file that <see cref="Read"/> takes: those beside a tokenizer have some kilobytes, or list added tokens.</summary>
+    private const int MaxBytes = 64 << 20;
+
     /// <summary>Reads a small JSON file.</summary>
     public static JsonPlace Read(string path)
     {
         string file = System.IO.Path.GetFileName(path);
         try
         {
-            using FileStream stream = System.IO.File.OpenRead(path);
-            using var document = JsonDocument.Parse(stream);
+            using var document = JsonDocument.Parse(ReadBytes(path, MaxBytes));
             return new JsonPlace(document.RootElement.Clone(), file, "$");
         }
         catch (JsonException e)
         {
             throw new InvalidDataException($"{file} is not JSON: {e.Message}", e);
         }
+    }
+
+    /// <summary>The bytes of a file that is not larger than it may be.</summary>
+    /// <exception cref="InvalidDataException">It is; then none is read.</exception>
+    public static byte[] ReadBytes(string path, int maxBytes)
+    {
+        long length = new FileInfo(path).Length;
+        return length <= maxBytes ? System.IO.File.ReadAllBytes(path) : throw new InvalidDataException($"{System.IO.Path.GetFileName(path)} has {length} bytes; at most {maxBytes} are allowed.");
     }
 
     /// <summary>The value of <c>type</c>.</summary>
@@ -63,7 +73,7 @@ internal readonly record struct JsonPlace(JsonElement Element, string File, stri
         {
             if (Element.ValueKind != JsonValueKind.Object) throw Error("is not an object");
             JsonPlace self = this;
-            return Element.EnumerateObject().Select(p => (p.Name, self with { Element = p.Value, Path = $"{self.Path}.{p.Name}" }));
+            return Element.EnumerateObject().Select(p => (self.NameOf(p), self with { Element = p.Value, Path = $"{self.Path}.{self.NameOf(p)}" }));
         }
     }
 
@@ -71,10 +81,36 @@ internal readonly record struct JsonPlace(JsonElement Element, string File, stri
     public bool Has(string name, out JsonPlace value)
     {
         if (Element.ValueKind != JsonValueKind.Object) throw Error("is not an object");
-        bool isThere = Element.TryGetProperty(name, out JsonElement element) && element.ValueKind != JsonValueKind.Null;
+        bool isThere = TryGet(name, out JsonElement element) && element.ValueKind != JsonValueKind.Null;
         value = new JsonPlace(element, File, $"{Path}.{name}");
         return isThere;
     }
+
+    private bool TryGet(string name, out JsonElement element)
+    {
+        try
+        {
+            return Element.TryGetProperty(name, out element);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw NotUnicode(e);
+        }
+    }
+
+    private string NameOf(JsonProperty property)
+    {
+        try
+        {
+            return property.Name;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw NotUnicode(e);
+        }
+    }
+
+    private InvalidDataException NotUnicode(InvalidOperationException e) => new($"{File}: {Path} has a name that is not valid Unicode.", e);
 
     /// <summary>A property that must be there.</summary>
     public JsonPlace Get(string name) => Has(name, out JsonPlace value) ? value : throw Error($"has no '{name}'");

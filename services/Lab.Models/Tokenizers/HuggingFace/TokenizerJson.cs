@@ -14,6 +14,9 @@ internal sealed record TokenizerJson(
 {
     public const string FileName = "tokenizer.json";
 
+    /// <summary>The largest file that is read; that of Gemma, with 262,144 tokens, has 33 MB.</summary>
+    public const int MaxBytes = 512 << 20;
+
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="addPrefixSpace">Whether byte-level BPE puts a space before a text; null leaves that to the file.</param>
@@ -26,7 +29,7 @@ internal sealed record TokenizerJson(
         try
         {
             // Read forward, since the model part of a large vocabulary would be some hundred megabytes of JsonDocument.
-            var reader = new Utf8JsonReader(File.ReadAllBytes(path));
+            var reader = new Utf8JsonReader(JsonPlace.ReadBytes(path, MaxBytes));
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw new InvalidDataException($"{file} is not a JSON object.");
             while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
             {

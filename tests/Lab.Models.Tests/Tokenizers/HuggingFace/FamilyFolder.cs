@@ -20,6 +20,13 @@ internal sealed class FamilyFolder : IDisposable
 
     public void WriteBytes(byte[] json) => File.WriteAllBytes(_folder["tokenizer.json"], json);
 
+    /// <summary>Gives the file zeros at its end, which take no room on disk.</summary>
+    public void SetLength(long length)
+    {
+        using FileStream stream = File.OpenWrite(_folder["tokenizer.json"]);
+        stream.SetLength(length);
+    }
+
     /// <summary>Replaces a string that occurs exactly once.</summary>
     public void Replace(string old, string replacement)
     {

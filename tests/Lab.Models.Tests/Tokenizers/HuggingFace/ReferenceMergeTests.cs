@@ -72,6 +72,16 @@ public sealed class ReferenceMergeTests : IDisposable
         ids.Length.ShouldBe(250_002);
     }
 
+    [Fact]
+    public void Encode_MergeThatStandsTwice_CountsAtItsSecondPlace()
+    {
+        List<string> tokens = ["a", "b", "c", "ab", "bc", "ca"];
+        ITokenizer tokenizer = Load(tokens, [("a", "b"), ("b", "c"), ("a", "b"), ("c", "a")], "\"decoder\": {\"type\": \"Fuse\"}", "\"unk_token\": null");
+
+        tokenizer.Encode("abc", EncodeOptions.Default).Ids.Select(id => tokens[id]).ShouldBe(["a", "bc"]);
+        tokenizer.Encode("cab", EncodeOptions.Default).Ids.Select(id => tokens[id]).ShouldBe(["c", "ab"]);
+    }
+
     /// <summary>Merges of two tokens each; some make a token that is there already.</summary>
     private static List<(string Left, string Right)> RandomMerges(Random random, List<string> tokens, List<string> from)
     {

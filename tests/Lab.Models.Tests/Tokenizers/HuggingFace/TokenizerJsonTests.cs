@@ -1,5 +1,7 @@
 using System.Text;
 using Lab.Models.Tokenizers;
+using Lab.Models.Tokenizers.HuggingFace;
+using Lab.Testing;
 
 namespace Lab.Models.Tests.Tokenizers.HuggingFace;
 
@@ -36,6 +38,8 @@ public sealed class TokenizerJsonTests
     [InlineData("qwen2", "\"added_tokens\":[", "\"added_tokens\":[{\"content\":\"x\"},", "$.added_tokens[0] has no 'id'")]
     [InlineData("qwen2", "\"added_tokens\":[", "\"added_tokens\":[{\"id\":0,\"content\":\"a\"},", "$.added_tokens[0].id is 0, but the vocabulary has 'a'")]
     [InlineData("qwen2", "\"version\":\"1.0\"", "\"model\":[]", "$.model is not an object")]
+    [InlineData("llama2", "\"prepend\":\"▁\"", "\"\\ud800\":5", "$.normalizer.normalizers[0] has a name that is not valid Unicode")]
+    [InlineData("llama2", "\"SpecialToken\":{\"id\":\"<s>\"", "\"SpecialToken\":{\"\\udc00\":\"<s>\"", "$.post_processor.single[0].SpecialToken has a name that is not valid Unicode")]
     [InlineData("qwen2", "\"version\":\"1.0\"", "\"version\":\"\\ud800\",\"normalizer\":{\"type\":\"\\ud800\"}", "")]
     public void Load_UnsupportedOrMalformed_SaysWhere(string family, string old, string replacement, string message)
     {
@@ -72,6 +76,33 @@ public sealed class TokenizerJsonTests
         using var folder = new FamilyFolder("gpt2") { Json = json };
 
         Should.Throw<InvalidDataException>(folder.Load).Message.ShouldContain("tokenizer.json");
+    }
+
+    [Fact]
+    public void Load_FileLargerThanAnyTokenizer_IsNotRead()
+    {
+        using var folder = new FamilyFolder("gpt2");
+        folder.SetLength(TokenizerJson.MaxBytes + 1L);
+
+        (InvalidDataException? refusal, long allocated) = Mutants.Try(() => folder.Load());
+
+        refusal.ShouldNotBeNull().Message.ShouldBe($"tokenizer.json has {TokenizerJson.MaxBytes + 1L} bytes; at most {TokenizerJson.MaxBytes} are allowed.");
+        allocated.ShouldBeLessThan(1 << 20);
+    }
+
+    [Fact]
+    public void Load_NamesThatAreNoUnicodeInFilesBeside_AreInvalidData()
+    {
+        using var folder = new FamilyFolder("gpt2");
+        foreach (string file in new[] { "tokenizer_config.json", "special_tokens_map.json", "generation_config.json" })
+        {
+            folder.Write(file, """{"\ud800": 1}""");
+            Should.Throw<InvalidDataException>(folder.Load).Message.ShouldBe($"{file}: $ has a name that is not valid Unicode.");
+            folder.Write(file, "{}");
+        }
+
+        folder.Write("tokenizer_config.json", """{"added_tokens_decoder": {"\ud800": {}}}""");
+        Should.Throw<InvalidDataException>(folder.Load).Message.ShouldBe("tokenizer_config.json: $.added_tokens_decoder has a name that is not valid Unicode.");
     }
 
     [Fact]
