@@ -10,7 +10,7 @@ public sealed class ConfigJsonTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("""{"\ud800": 1}""")]
+    [InlineData("""{"\ud800 and some more text": 1}""")]
     [InlineData("""{"model_type": "\udc00"}""")]
     [InlineData("""{"architectures": ["\ud800"]}""")]
     public void Read_TextThatIsNoUnicode_IsInvalidData(string json)

@@ -96,7 +96,7 @@ public sealed class TokenizerJsonTests
         using var folder = new FamilyFolder("gpt2");
         foreach (string file in new[] { "tokenizer_config.json", "special_tokens_map.json", "generation_config.json" })
         {
-            folder.Write(file, """{"\ud800": 1}""");
+            folder.Write(file, """{"\ud800 and some more text": 1}""");
             Should.Throw<InvalidDataException>(folder.Load).Message.ShouldBe($"{file}: $ has a name that is not valid Unicode.");
             folder.Write(file, "{}");
         }
