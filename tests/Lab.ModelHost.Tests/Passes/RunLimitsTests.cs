@@ -1,4 +1,5 @@
 using Lab.ModelHost.Passes;
+using Lab.ModelHost.Scheduling;
 using Lab.Models;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
@@ -30,6 +31,16 @@ public sealed class RunLimitsTests : IDisposable
     }
 
     [Fact]
+    public void Choose_CappedAttention_PutsNoMoreTogetherThanItsScoresAllow()
+    {
+        ModelHostOptions options = new() { MaxIntermediateBytes = 3 * 600 * 2 * 601L * sizeof(float), MaxBatchTokens = 100_000 };
+        Waiting[] waiting = [.. Enumerable.Range(0, 5).Select(_ => new Waiting(600))];
+
+        new BatchRules(Plain, options).Choose(waiting).Count.ShouldBe(5);
+        new BatchRules(Capped, options).Choose(waiting).Count.ShouldBe(3);
+    }
+
+    [Fact]
     public void Resize_MoreThanOthersLeave_IsRefusedAndKeepsWhatItHeld()
     {
         RunLimits limits = Limits(1, held: 100);
@@ -47,4 +58,17 @@ public sealed class RunLimitsTests : IDisposable
 
     private static RunLimits Limits(long intermediate, long held = 1 << 20) =>
         new(Options.Create(new ModelHostOptions { MaxIntermediateBytes = intermediate, MaxHeldBytes = held }));
+
+    private sealed class Waiting(int length) : ModelWork(WorkPriority.Normal, CancellationToken.None)
+    {
+        public override PassShape Shape { get; } = new(PassKind.Run, 1, length);
+
+        public override bool End(Exception? failure, TimeSpan elapsed) => throw new NotSupportedException();
+
+        public override void Abandon(Exception reason) => throw new NotSupportedException();
+
+        public override void Dispose()
+        {
+        }
+    }
 }
