@@ -11,8 +11,7 @@ namespace Lab.EndToEnd.Tests;
 public sealed class ModelHostClientTests(ServedLab lab)
 {
     private static readonly string[] _models = ["hf-llama", "sparse-rms-sink-bigram"];
-    private static readonly string[] _checks = ["golden", "steering", "frames", "encodings", "padding", "edits", "many", "generation", "gradients", "errors"];
-    private static readonly string[] _pythonChecks = [.. _checks, "statistics"];
+    private static readonly string[] _checks = ["golden", "steering", "frames", "encodings", "padding", "edits", "many", "generation", "gradients", "statistics", "errors"];
 
     private static CancellationToken Ct => TestContext.Current.CancellationToken;
 
@@ -22,7 +21,7 @@ public sealed class ModelHostClientTests(ServedLab lab)
         await PythonClient.RequireAsync(Ct);
         using TemporaryFolder stubs = new();
         await PythonClient.GenerateAsync(stubs.Path, ["lab/tensor/v1", "lab/model_host/v1"], Ct);
-        await ExpectChecksAsync(PythonClient.Start("check_model_host.py", stubs.Path, [await lab.AddressAsync(), string.Join(',', _pythonChecks), .. _models.Select(ServedLab.Golden)]), _pythonChecks);
+        await ExpectChecksAsync(PythonClient.Start("check_model_host.py", stubs.Path, [await lab.AddressAsync(), string.Join(',', _checks), .. _models.Select(ServedLab.Golden)]), _checks);
     }
 
     [Fact]

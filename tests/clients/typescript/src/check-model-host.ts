@@ -12,7 +12,7 @@ import { crc32c } from "./crc32c.js";
 import { LabError } from "./errors.js";
 import type { RunResponse__Output } from "./generated/lab/model_host/v1/RunResponse.js";
 import type { TensorFrame__Output } from "./generated/lab/tensor/v1/TensorFrame.js";
-import { add, at, editWeights, logitDifference, setTo } from "./interventions.js";
+import { add, at, editWeights, logitDifference, mean, setTo, type Value } from "./interventions.js";
 import { Host, Run, runRequest, type RunOptions } from "./modelhost.js";
 import { CorruptTensor, readSafetensors, TensorReader, type Tensor } from "./tensors.js";
 
@@ -224,6 +224,39 @@ async function checkGradients({ host, folder, model, tokens, width }: Subject): 
   return `slope ${slope.toFixed(6)}, measured ${measured.toFixed(6)}`;
 }
 
+/** What is measured is what the captured activations give, in one call or merged; the stored mean ablates as the batch's own does. */
+async function checkStatistics({ host, model, tokens, width }: Subject): Promise<string> {
+  const names = ["mean", "variance", "norm", "quantiles", "topTokens", "range"] as const;
+  const captured = (await host.run(model, tokens, { capture: [HOOK] })).get(HOOK).data as Float32Array;
+  const count = captured.length / width;
+  const columns = Array.from({ length: width }, (_, c) => Array.from({ length: count }, (_, i) => captured[i * width + c]!));
+  const means = columns.map((column) => column.reduce((sum, x) => sum + x, 0) / count);
+  let rows = 0;
+  const whole = await host.statistics(model, [tokens], [HOOK], names, { quantiles: [0.5], topK: 3, store: "", progress: (told) => (rows = told.rows) });
+  assert.equal(rows, tokens.length);
+  assert.equal(whole.summary.hooks[0]!.tokens, count);
+  near(whole.get(`${HOOK}/mean`).data as Float64Array, means);
+  near(whole.get(`${HOOK}/variance`).data as Float64Array, columns.map((column, c) => column.reduce((sum, x) => sum + (x - means[c]!) ** 2, 0) / count));
+  near(whole.get(`${HOOK}/max`).data as Float32Array, columns.map((column) => Math.max(...column)));
+  const norms = Array.from({ length: count }, (_, i) => Math.hypot(...captured.subarray(i * width, (i + 1) * width)));
+  near([Number(whole.get(`${HOOK}/norm`).data[0])], [norms.reduce((sum, x) => sum + x, 0) / count]);
+  const medians = columns.map((column) => [...column].sort((a, b) => a - b)[Math.floor((count - 1) / 2)]!);
+  assert.ok(medians.every((median, c) => Math.abs(Number(whole.get(`${HOOK}/quantiles`).data[c]) - median) <= 0.01 * Math.abs(median) + 1e-5));
+  const [row, position, token] = Array.from(whole.get(`${HOOK}/top_tokens`).data.slice(0, 3), Number) as [number, number, number];
+  assert.equal(tokens[row]![position], token);
+  near([captured[(row * tokens[0]!.length + position) * width]!], [Math.max(...columns[0]!)]);
+
+  const shards = [];
+  for (const one of tokens) shards.push(await host.statistics(model, [[one]], [HOOK], names, { topK: 3, sendState: true }));
+  const merged = await host.merge(shards, [], { quantiles: [0.5] });
+  for (const name of ["mean", "variance", "norm", "max", "top_values"]) near(numbers(merged.get(`${HOOK}/${name}`)), numbers(whole.get(`${HOOK}/${name}`)));
+
+  const ablated = async (value?: Value) => (await host.run(model, tokens, { logits: "all", interventions: [mean(HOOK, value)] })).logits.data as Float32Array;
+  return `${count} tokens; logits of mean ablation within ${near(await ablated(whole.storedMean(HOOK)), await ablated(), 1e-4).toExponential(1)}`;
+}
+
+const numbers = (tensor: Tensor) => Array.from(tensor.data as ArrayLike<number>);
+
 /** Bad requests fail with a status that names the field. */
 async function checkErrors({ host, model, tokens, width }: Subject): Promise<string> {
   const cases: [code: string, field: string | undefined, call: () => Promise<unknown>][] = [
@@ -253,7 +286,7 @@ async function checkErrors({ host, model, tokens, width }: Subject): Promise<str
 
 const CHECKS: Record<string, (subject: Subject) => Promise<string>> = {
   golden: checkGolden, steering: checkSteering, frames: checkFrames, encodings: checkEncodings, padding: checkPadding, edits: checkEdits, many: checkMany,
-  generation: checkGeneration, gradients: checkGradients, errors: checkErrors,
+  generation: checkGeneration, gradients: checkGradients, statistics: checkStatistics, errors: checkErrors,
 };
 
 async function main(address: string, wanted: string, folders: readonly string[]): Promise<void> {

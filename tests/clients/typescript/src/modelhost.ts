@@ -1,6 +1,6 @@
 /** ModelHost from TypeScript: see README.md in the folder above. */
 import { fileURLToPath } from "node:url";
-import { credentials, loadPackageDefinition, type ClientReadableStream } from "@grpc/grpc-js";
+import { credentials, loadPackageDefinition, type ClientDuplexStream, type ClientReadableStream } from "@grpc/grpc-js";
 import { loadSync } from "@grpc/proto-loader";
 import { LabError } from "./errors.js";
 import type { DiffRequest } from "./generated/lab/model_host/v1/DiffRequest.js";
@@ -15,6 +15,7 @@ import type { ModelHostServiceClient } from "./generated/lab/model_host/v1/Model
 import type { ListParametersResponse__Output } from "./generated/lab/model_host/v1/ListParametersResponse.js";
 import type { Parameter__Output } from "./generated/lab/model_host/v1/Parameter.js";
 import type { PlanResponse__Output } from "./generated/lab/model_host/v1/PlanResponse.js";
+import type { RunManyRequest } from "./generated/lab/model_host/v1/RunManyRequest.js";
 import type { RunManyResponse__Output } from "./generated/lab/model_host/v1/RunManyResponse.js";
 import type { RunRequest } from "./generated/lab/model_host/v1/RunRequest.js";
 import type { RunStarted__Output } from "./generated/lab/model_host/v1/RunStarted.js";
@@ -23,6 +24,7 @@ import type { SampledToken__Output } from "./generated/lab/model_host/v1/Sampled
 import type { TensorFrame__Output } from "./generated/lab/tensor/v1/TensorFrame.js";
 import type { ProtoGrpcType } from "./generated/model_host_service.js";
 import { add, selector, type GradientTarget, type Intervention, type Objective, type Place, type Value } from "./interventions.js";
+import { measureRequest, mergeRequests, readMeasured, type Corpus, type Measured, type MeasureOptions, type Report, type Statistic } from "./measures.js";
 import { TensorReader, type Tensor } from "./tensors.js";
 
 const PROTOS = fileURLToPath(new URL("../../../../protos", import.meta.url));
@@ -155,13 +157,7 @@ export class Host {
   /** Runs many batches over one stream. Gives each as it is done: a Run, or why it failed. */
   async *runMany(requests: Iterable<readonly [id: string, run: RunRequest]>): AsyncGenerator<readonly [id: string, result: Run | LabError]> {
     const call = this.client.runMany(this.#options());
-    const sending = (async () => {
-      for (const [id, run] of requests) {
-        // A full buffer means that the service does not take more for now.
-        if (!call.write({ id, run }) && !call.destroyed) await drained(call);
-      }
-      call.end();
-    })();
+    const sending = send(call, tagged(requests));
     const open = new Map<string, { run: Run; reader: TensorReader }>();
     for await (const response of responses<RunManyResponse__Output>(call)) {
       const { id } = response;
@@ -210,6 +206,26 @@ export class Host {
     return read(this.client.diff({ ...diff, run: runRequest(model, prompts, options) }, this.#options()));
   }
 
+  /**
+   * Measures activations without sending them.
+   *
+   * @param over Batches of prompts, each run together, or rows of a stored corpus.
+   * @param places Of which activations; statistics are named "<hook>/<statistic>".
+   */
+  statistics(model: string, over: readonly Prompts[] | Corpus, places: readonly Place[], statistics: readonly Statistic[] = [], options: MeasureOptions = {}): Promise<Measured> {
+    const request = measureRequest(model, "artifact" in over ? over : over.map(input), places, statistics, options);
+    return readMeasured(responses(this.client.collectStatistics(request, this.#options())), options.progress);
+  }
+
+  /** What one call would have measured, of what several did: Measured with states, their bytes, or names of stored ones. */
+  async merge(measured: Iterable<Measured | Uint8Array | string>, statistics: readonly Statistic[] = [], options: Report = {}): Promise<Measured> {
+    const call = this.client.mergeStatistics(this.#options());
+    const sending = send(call, mergeRequests(measured, statistics, options));
+    const merged = await readMeasured(responses(call));
+    await sending;
+    return merged;
+  }
+
   #options(): { deadline?: number } {
     return this.#timeout === undefined ? {} : { deadline: Date.now() + this.#timeout };
   }
@@ -243,6 +259,19 @@ function input(prompts: Prompts): Input {
   if (typeof prompts[0] === "string") return { texts: { texts: prompts as string[] } };
   const rows = (typeof prompts[0] === "number" ? [prompts] : prompts) as number[][];
   return { tokens: { rows: rows.map((ids) => ({ ids })) } };
+}
+
+function* tagged(requests: Iterable<readonly [id: string, run: RunRequest]>): Generator<RunManyRequest> {
+  for (const [id, run] of requests) yield { id, run };
+}
+
+/** Sends all messages of a call. */
+async function send<T>(call: ClientDuplexStream<T, unknown>, messages: Iterable<T>): Promise<void> {
+  for (const message of messages) {
+    // A full buffer means that the service does not take more for now.
+    if (!call.write(message) && !call.destroyed) await drained(call);
+  }
+  call.end();
 }
 
 /** Waits until a call takes more messages, or is over. */
