@@ -1,10 +1,11 @@
 using Lab.Benchmarks;
 using Lab.Benchmarks.Hosting;
 using Lab.Benchmarks.Kernels;
+using Lab.Benchmarks.Sparse;
 using Lab.Benchmarks.Statistics;
 using Lab.Benchmarks.Training;
 
-// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- run|stream|cobatch|load|train|statistics|kernels|all]
+// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- run|stream|cobatch|load|train|statistics|kernels|sparse|all]
 if (args is [LoadBenchmark.ChildArgument, var folder])
 {
     LoadBenchmark.RunChild(folder);
@@ -12,7 +13,8 @@ if (args is [LoadBenchmark.ChildArgument, var folder])
 }
 
 IBenchmark[] benchmarks =
-    [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark(), new KernelBenchmark()];
+    [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark(), new KernelBenchmark(),
+        new SparseBenchmark()];
 
 string wanted = args is [var name, ..] ? name : "all";
 IBenchmark[] selected = [.. benchmarks.Where(benchmark => wanted == "all" || wanted == benchmark.Name)];
