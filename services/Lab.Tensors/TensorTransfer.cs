@@ -5,6 +5,10 @@ namespace Lab.Tensors;
 /// <summary>Moves tensors between libtorch and host memory. Call it on the thread that owns the libtorch tensor.</summary>
 public static class TensorTransfer
 {
+    private const int BlockBytes = 128 << 10;
+
+    private delegate long BlockCopy(ReadOnlySpan<byte> source, Span<byte> target);
+
     /// <summary>
     /// Copies a tensor into owned host memory, from any device, layout of strides and gradient state. One copy if the
     /// tensor is contiguous, on the CPU and already of the wanted type.
@@ -14,7 +18,44 @@ public static class TensorTransfer
     /// <param name="type">The element type of the copy; by default that of the tensor.</param>
     /// <returns>The copy, of the same shape. At most 2 GiB.</returns>
     /// <exception cref="ArgumentException">The tensor's type has no counterpart, or it is larger than 2 GiB.</exception>
-    public static HostTensor ToHost(this torch.Tensor tensor, string name, TensorDataType? type = null)
+    public static HostTensor ToHost(this torch.Tensor tensor, string name, TensorDataType? type = null) =>
+        Copy(tensor, name, type, static (source, target) =>
+        {
+            source.CopyTo(target);
+            return -1;
+        }).Copy;
+
+    /// <summary>As <see cref="ToHost(torch.Tensor, string, TensorDataType?)"/>, and finds numbers that are not finite on the way.</summary>
+    /// <param name="tensor">The tensor; neither changed nor disposed.</param>
+    /// <param name="name">The name that the copy gets.</param>
+    /// <param name="type">The element type of the copy; by default that of the tensor.</param>
+    /// <param name="nonFinite">The index of the first element that is a NaN or an infinity in the copy's type, or -1.</param>
+    /// <returns>The copy, of the same shape. At most 2 GiB.</returns>
+    /// <exception cref="ArgumentException">The tensor's type has no counterpart, or it is larger than 2 GiB.</exception>
+    public static HostTensor ToHost(this torch.Tensor tensor, string name, TensorDataType? type, out long nonFinite)
+    {
+        TensorDataType wanted = type ?? ToDataType(tensor.dtype, name);
+        (HostTensor copy, nonFinite) = Copy(tensor, name, wanted, (source, target) =>
+        {
+            // Looked at while the block is still in the cache: a second pass over all of it would read memory again.
+            for (int from = 0; from < source.Length; from += BlockBytes)
+            {
+                int count = Math.Min(BlockBytes, source.Length - from);
+                Span<byte> block = target.Slice(from, count);
+                source.Slice(from, count).CopyTo(block);
+                if (NonFinite.Find(block, wanted) is >= 0 and long at)
+                {
+                    source[from..].CopyTo(target[from..]);
+                    return (from / wanted.Size()) + at;
+                }
+            }
+
+            return -1;
+        });
+        return copy;
+    }
+
+    private static (HostTensor Copy, long NonFinite) Copy(torch.Tensor tensor, string name, TensorDataType? type, BlockCopy copy)
     {
         ArgumentNullException.ThrowIfNull(tensor);
         TensorDataType wanted = type ?? ToDataType(tensor.dtype, name);
@@ -25,8 +66,8 @@ public static class TensorTransfer
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor source = tensor.detach().to(torch.CPU).to(ToScalarType(wanted)).contiguous();
         byte[] data = GC.AllocateUninitializedArray<byte>((int)byteCount);
-        source.bytes.CopyTo(data);
-        return new HostTensor(name, wanted, tensor.shape, data);
+        long nonFinite = copy(source.bytes, data);
+        return (new HostTensor(name, wanted, tensor.shape, data), nonFinite);
     }
 
     /// <summary>Copies a host tensor into a new libtorch tensor, which belongs to the caller's current dispose scope, if any.</summary>

@@ -43,6 +43,32 @@ public sealed class TensorTransferTests
         source.ToHost("x", TensorDataType.Float32).Floats.ToArray().ShouldBe([1.5f, -2]);
     }
 
+    /// <summary>Elements on both sides of where the copy goes on with the next block, and in the last, short one.</summary>
+    [Theory]
+    [InlineData(TensorDataType.Float32, 0, float.NaN)]
+    [InlineData(TensorDataType.Float32, 32767, float.PositiveInfinity)]
+    [InlineData(TensorDataType.Float32, 32768, float.NegativeInfinity)]
+    [InlineData(TensorDataType.Float32, 70000, float.NaN)]
+    [InlineData(TensorDataType.Float64, 16384, float.NaN)]
+    [InlineData(TensorDataType.BFloat16, 65537, float.PositiveInfinity)]
+    [InlineData(TensorDataType.Float16, 69999, float.NaN)]
+    [InlineData(TensorDataType.Float32, -1, 0)]
+    public void ToHost_FindsTheFirstNonFinite_AndCopiesAll(TensorDataType type, int place, float value)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor source = torch.arange(70001, dtype: torch.float32).remainder(100);
+        if (place >= 0)
+        {
+            source[place] = value;
+            source[70000] = float.NaN;
+        }
+
+        HostTensor copy = source.ToHost("x", type, out long nonFinite);
+
+        nonFinite.ShouldBe(place);
+        copy.Equals(source.ToHost("x", type)).ShouldBeTrue();
+    }
+
     [Fact]
     public void ToHost_OfBooleans_NamesTheType()
     {

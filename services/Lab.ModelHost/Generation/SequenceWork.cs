@@ -95,8 +95,7 @@ internal sealed class SequenceWork : PassWork
     public override void Accept(Tensor? logits)
     {
         Token.ThrowIfCancellationRequested();
-        HostTensor copy = logits!.ToHost(RunPlan.LogitsName, TensorDataType.Float32);
-        FiniteCheck.Require(copy);
+        HostTensor copy = logits!.ToFiniteHost(RunPlan.LogitsName, TensorDataType.Float32);
         (int id, float logProbability, IReadOnlyList<(int Id, float LogProbability)> top) = _sampler.Pick(copy.Floats, Order.TopLogprobs);
         string text = _text.Add(id);
         _end = Order.StopTokens.Contains(id) ? GenerationEnd.StopToken

@@ -73,9 +73,7 @@ internal sealed class RunWork : PassWork
         Token.ThrowIfCancellationRequested();
         if (logits is null) return;
         if (_plan.Order.Logits == LogitsSelection.All) logits = Masked(logits.view(Batch.Count, Batch.Length, -1)); // (B, T, V)
-        HostTensor copy = logits.ToHost(RunPlan.LogitsName, _plan.Order.DataType);
-        FiniteCheck.Require(copy);
-        _send(copy);
+        _send(logits.ToFiniteHost(RunPlan.LogitsName, _plan.Order.DataType));
     }
 
     public override bool End(Exception? failure, TimeSpan elapsed)

@@ -79,9 +79,7 @@ public static class DiffPass
                 .index_copy(0, tensor([.. meter.Tokens], device: delta.device), delta).view(batch.Count, batch.Length, -1);
         }
 
-        HostTensor copy = delta.ToHost("delta/logits", plan.DataType);
-        FiniteCheck.Require(copy);
-        send(copy);
+        send(delta.ToFiniteHost("delta/logits", plan.DataType));
     }
 
     private static double[] ByRow(TokenBatch batch, Func<int, double> valueOf)

@@ -72,12 +72,7 @@ internal sealed class DiffTap(
         Send(relative, $"relative_norm/{hook.Name}", TensorDataType.Float32);
     }
 
-    private void Send(Tensor x, string name, TensorDataType type)
-    {
-        HostTensor copy = x.ToHost(name, type);
-        FiniteCheck.Require(copy);
-        send(copy);
-    }
+    private void Send(Tensor x, string name, TensorDataType type) => send(x.ToFiniteHost(name, type));
 
     private static Tensor Wide(Tensor x) => x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
 }

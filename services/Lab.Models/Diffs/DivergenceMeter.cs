@@ -87,9 +87,8 @@ internal sealed class DivergenceMeter(Transformer model, TokenBatch batch, Tenso
     {
         Tensor reference = Wide(clean).log_softmax(-1);
         // Rounding can bring equal distributions below 0.
-        HostTensor host = (reference.exp() * (reference - Wide(changed).log_softmax(-1))).sum(-1).clamp_min(0).ToHost("kl", TensorDataType.Float32);
-        FiniteCheck.Require(host);
-        return host.Floats.ToArray();
+        Tensor divergence = (reference.exp() * (reference - Wide(changed).log_softmax(-1))).sum(-1).clamp_min(0);
+        return divergence.ToFiniteHost("kl", TensorDataType.Float32).Floats.ToArray();
     }
 
     private static Tensor Wide(Tensor x) => x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);

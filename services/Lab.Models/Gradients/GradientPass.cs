@@ -58,9 +58,7 @@ public static class GradientPass
             // Where a query must not look there is no attention that could change.
             if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? selection.ZeroUnseen(gradient) : gradient);
             if (gradient.count_nonzero().item<long>() == 0) zero.Add(i);
-            HostTensor copy = gradient.ToHost(plan.Gradients[i].Name, type);
-            FiniteCheck.Require(copy);
-            send(copy);
+            send(gradient.ToFiniteHost(plan.Gradients[i].Name, type));
         }
 
         return new GradientResult(objectives, zero, interventions.FireCounts, edits?.FireCounts ?? []);
@@ -94,12 +92,8 @@ public static class GradientPass
         return isBeyond ? hooks.Blocks.Count : plan.Hooks.Max(hook => hook.Layer) + 1;
     }
 
-    private static double[] Objectives(Tensor values)
-    {
-        HostTensor host = values.ToHost("objectives", TensorDataType.Float64);
-        FiniteCheck.Require(host);
-        return [.. MemoryMarshal.Cast<byte, double>(host.Data.Span)];
-    }
+    private static double[] Objectives(Tensor values) =>
+        [.. MemoryMarshal.Cast<byte, double>(values.ToFiniteHost("objectives", TensorDataType.Float64).Data.Span)];
 
     private static ScalarType WideType(ScalarType type) => type == ScalarType.Float64 ? type : ScalarType.Float32;
 

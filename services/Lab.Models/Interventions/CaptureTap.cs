@@ -38,9 +38,9 @@ public sealed class CaptureTap : IActivationTap
         Tensor own = _hasTwin ? x.narrow(0, x.shape[0] / 2, x.shape[0] / 2) : x;
         foreach (ResolvedSelection selection in _byHook[hook.Index])
         {
-            HostTensor copy = selection.Gather(own).ToHost(hook.Name, _type);
-            FiniteCheck.Require(hook.IsAttention ? selection.Gather(selection.ZeroUnseen(own)).ToHost(hook.Name, _type) : copy);
-            _send(copy);
+            if (hook.IsAttention) FiniteCheck.Require(selection.Gather(selection.ZeroUnseen(own)).ToHost(hook.Name, _type));
+            Tensor chosen = selection.Gather(own);
+            _send(hook.IsAttention ? chosen.ToHost(hook.Name, _type) : chosen.ToFiniteHost(hook.Name, _type));
         }
 
         return x;

@@ -1,48 +1,36 @@
-using System.Numerics;
-using System.Runtime.InteropServices;
 using Lab.Tensors;
+using static TorchSharp.torch;
 
 namespace Lab.Models.Interventions;
 
-/// <summary>Finds NaN and infinities in host memory, by exponent bits, at the speed of memory.</summary>
+/// <summary>Refuses NaN and infinities in what leaves a model.</summary>
 public static class FiniteCheck
 {
-    /// <summary>Requires that every element is finite.</summary>
-    /// <param name="tensor">FP64, FP32, FP16 or BF16.</param>
-    /// <exception cref="NonFiniteActivationException">An element is not; the message names tensor, index and value.</exception>
-    public static void Require(HostTensor tensor)
+    /// <summary>Copies a tensor into host memory and requires that every element of the copy is finite.</summary>
+    /// <param name="tensor">The tensor; neither changed nor disposed.</param>
+    /// <param name="name">The name that the copy gets.</param>
+    /// <param name="type">The type of the copy; by default that of the tensor.</param>
+    /// <exception cref="NonFiniteActivationException">An element is not; the message names tensor and index.</exception>
+    public static HostTensor ToFiniteHost(this Tensor tensor, string name, TensorDataType? type = null)
     {
-        long bad = tensor.DataType switch
-        {
-            TensorDataType.Float32 => Find<uint>(tensor, 0x7F80_0000),
-            TensorDataType.Float16 => Find<ushort>(tensor, 0x7C00),
-            TensorDataType.BFloat16 => Find<ushort>(tensor, 0x7F80),
-            TensorDataType.Float64 => Find<ulong>(tensor, 0x7FF0_0000_0000_0000),
-            _ => throw new ArgumentException($"{tensor.DataType} has no infinities to look for.", nameof(tensor)),
-        };
-        if (bad < 0) return;
-        long[] index = new long[tensor.Shape.Length];
-        long rest = bad;
-        for (int dimension = index.Length - 1; dimension >= 0; dimension--) (rest, index[dimension]) = Math.DivRem(rest, tensor.Shape[dimension]);
-        throw new NonFiniteActivationException(tensor.Name, $"element {TensorShape.Format(index)} as {tensor.DataType}");
+        HostTensor copy = tensor.ToHost(name, type, out long nonFinite);
+        return nonFinite < 0 ? copy : throw Failure(copy, nonFinite);
     }
 
-    private static int Find<T>(HostTensor tensor, T exponent)
-        where T : unmanaged, IBinaryInteger<T>
+    /// <summary>Requires that every element is finite.</summary>
+    /// <param name="tensor">FP64, FP32, FP16 or BF16.</param>
+    /// <exception cref="NonFiniteActivationException">An element is not; the message names tensor and index.</exception>
+    public static void Require(HostTensor tensor)
     {
-        ReadOnlySpan<T> bits = MemoryMarshal.Cast<byte, T>(tensor.Data.Span);
-        Vector<T> exponents = new(exponent);
-        int i = 0;
-        for (; i <= bits.Length - Vector<T>.Count; i += Vector<T>.Count)
-        {
-            if (Vector.EqualsAny(new Vector<T>(bits[i..]) & exponents, exponents)) break;
-        }
+        long bad = NonFinite.Find(tensor.Data.Span, tensor.DataType);
+        if (bad >= 0) throw Failure(tensor, bad);
+    }
 
-        for (; i < bits.Length; i++)
-        {
-            if ((bits[i] & exponent) == exponent) return i;
-        }
-
-        return -1;
+    private static NonFiniteActivationException Failure(HostTensor tensor, long element)
+    {
+        long[] index = new long[tensor.Shape.Length];
+        long rest = element;
+        for (int dimension = index.Length - 1; dimension >= 0; dimension--) (rest, index[dimension]) = Math.DivRem(rest, tensor.Shape[dimension]);
+        return new NonFiniteActivationException(tensor.Name, $"element {TensorShape.Format(index)} as {tensor.DataType}");
     }
 }

@@ -10,8 +10,8 @@ namespace Lab.Benchmarks.Hosting;
 /// </summary>
 internal sealed class PreparedBuffers : ArtifactService.ArtifactServiceBase
 {
-    private const int ChunkBytes = 512 << 10;
-    private const int Chunks = 256;
+    private const int ChunkBytes = 80 << 10;
+    private const int Chunks = 1638;
 
     private static readonly ReadOnlyMemory<byte> Buffer = RandomBytes();
 
