@@ -65,7 +65,7 @@ public static class TensorTransfer
 
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor source = tensor.detach().to(torch.CPU).to(ToScalarType(wanted)).contiguous();
-        byte[] data = GC.AllocateUninitializedArray<byte>((int)byteCount);
+        byte[] data = HostBufferPool.Shared.Rent((int)byteCount);
         long nonFinite = copy(source.bytes, data);
         return (new HostTensor(name, wanted, tensor.shape, data), nonFinite);
     }

@@ -21,6 +21,8 @@ internal static class RunStream
             HostTensor tensor = captured.PaddedAs(started, plan, index++);
             Encoding encoding = tensor.Name == RunPlan.LogitsName ? Encoding.Raw : captureEncoding;
             foreach (TensorFrame frame in TensorFrames.Encode(tensor, encoding)) await writer.WriteAsync(new RunResponse { Frame = frame }, ct);
+            // A write ends when the message has been copied to the connection: nobody reads the tensor any more.
+            HostBufferPool.Shared.Return(captured);
         }
 
         await writer.WriteAsync(new RunResponse { Summary = (await pass.EndAsync()).ToSummary() }, ct);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Google.Protobuf;
 using Grpc.Core;
 using Lab.Protos.Artifact.V1;
@@ -5,23 +6,24 @@ using Lab.Protos.Artifact.V1;
 namespace Lab.Benchmarks.Hosting;
 
 /// <summary>
-/// The bare stream: sends prepared memory chunk after chunk, as fast as gRPC takes it, until as many bytes are sent as the request's
-/// path says. More memory than caches hold, as activations are.
+/// The bare stream: sends prepared memory chunk after chunk, as fast as gRPC takes it; the request's path says how many bytes in chunks
+/// of what size: "872415232/81920". More memory than caches hold, as activations are.
 /// </summary>
 internal sealed class PreparedBuffers : ArtifactService.ArtifactServiceBase
 {
-    private const int ChunkBytes = 80 << 10;
-    private const int Chunks = 1638;
+    private const int BufferBytes = 128 << 20;
 
     private static readonly ReadOnlyMemory<byte> Buffer = RandomBytes();
 
     public override async Task ReadArtifactFile(ReadArtifactFileRequest request, IServerStreamWriter<ReadArtifactFileResponse> responseStream, ServerCallContext context)
     {
-        long left = long.Parse(request.Path, System.Globalization.CultureInfo.InvariantCulture);
-        for (int chunk = 0; left > 0; chunk++)
+        string[] sizes = request.Path.Split('/');
+        long left = long.Parse(sizes[0], CultureInfo.InvariantCulture);
+        int chunkBytes = int.Parse(sizes[1], CultureInfo.InvariantCulture);
+        for (int from = 0; left > 0; from = from + (2 * chunkBytes) <= BufferBytes ? from + chunkBytes : 0)
         {
-            int count = (int)Math.Min(ChunkBytes, left);
-            ReadArtifactFileResponse response = new() { Data = UnsafeByteOperations.UnsafeWrap(Buffer.Slice(chunk % Chunks * ChunkBytes, count)) };
+            int count = (int)Math.Min(chunkBytes, left);
+            ReadArtifactFileResponse response = new() { Data = UnsafeByteOperations.UnsafeWrap(Buffer.Slice(from, count)) };
             await responseStream.WriteAsync(response, context.CancellationToken);
             left -= count;
         }
@@ -29,7 +31,7 @@ internal sealed class PreparedBuffers : ArtifactService.ArtifactServiceBase
 
     private static byte[] RandomBytes()
     {
-        byte[] bytes = new byte[ChunkBytes * Chunks];
+        byte[] bytes = new byte[BufferBytes];
         new Random(1).NextBytes(bytes);
         return bytes;
     }
