@@ -1,5 +1,5 @@
 using Lab.CircuitAnalysis.Pruning;
-using Lab.CircuitAnalysis.Tasks;
+using Lab.Models.Tasks;
 using Lab.Protos.CircuitAnalysis.V1;
 using Lab.ServiceDefaults.Errors;
 
@@ -46,8 +46,8 @@ internal static class PruningConfigs
 
         Check(config.Model.Length > 0, "model", "is required.");
         Check(config.Corpus.Length > 0, "corpus", "is required.");
-        Check(CircuitTask.All.Any(task => task.Name == config.Task), "task",
-            $"is '{config.Task}', but must be one of: {string.Join(", ", CircuitTask.All.Select(task => task.Name))}.");
+        Check(PythonTask.All.Any(task => task.Name == config.Task), "task",
+            $"is '{config.Task}', but must be one of: {string.Join(", ", PythonTask.All.Select(task => task.Name))}.");
         Check(config.TargetLoss is >= 0 and <= 100, "target_loss", $"must be from 0 to 100, not {config.TargetLoss}.");
         Check(config.Steps is >= 0 and <= MostSteps, "steps", $"must be from 0 to {MostSteps}, not {config.Steps}.");
         Check(config.BatchPairs is >= 0 and <= MostPairs, "batch_pairs", $"must be from 0 to {MostPairs}, not {config.BatchPairs}.");

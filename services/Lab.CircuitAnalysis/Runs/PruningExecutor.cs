@@ -2,9 +2,9 @@ using Lab.Artifacts;
 using Lab.CircuitAnalysis.Means;
 using Lab.CircuitAnalysis.Pruning;
 using Lab.CircuitAnalysis.Reports;
-using Lab.CircuitAnalysis.Tasks;
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Tasks;
 using Lab.Models.Tokenizers;
 using Lab.Protos.CircuitAnalysis.V1;
 using Lab.ServiceDefaults.Errors;
@@ -70,13 +70,13 @@ internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations mean
     private TaskPrompts Prompts(string taskName, StoredArtifact model, TransformerConfig config, PruningSettings settings)
     {
         LabTokenizer tokenizer = LabTokenizer.Load(store.GetPath(model, "vocab.json"), store.GetPath(model, "merges.txt"));
-        CircuitTask task = CircuitTask.Get(taskName);
+        var task = PythonTask.Get(taskName, "config.task");
         return new TaskPrompts(
             Pairs(PromptSplit.Train, settings.TrainingPairs), Pairs(PromptSplit.HeldOut, settings.HeldOutPairs), Pairs(PromptSplit.Test, settings.HeldOutPairs));
 
         TaskPair[] Pairs(PromptSplit split, int count) =>
-            [.. task.GeneratePairs(tokenizer, count, settings.Seed, split, config.NCtx).Select(pair => new TaskPair(
-                new TaskPrompt(pair.PositiveTokens, pair.PositiveAnswer, pair.NegativeAnswer),
-                new TaskPrompt(pair.NegativeTokens, pair.NegativeAnswer, pair.PositiveAnswer)))];
+            [.. TaskTokens.Pairs(tokenizer, task, settings.Seed, count, split, config.NCtx).Select(pair => new TaskPair(Prompt(pair.A), Prompt(pair.B)))];
+
+        static TaskPrompt Prompt(TokenizedPrompt prompt) => new(prompt.Tokens, prompt.Target, prompt.Alternative);
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
 using Lab.SparseTraining.Corpora.Generated;
+using Lab.SparseTraining.Corpora.Idioms;
 
 namespace Lab.SparseTraining.Corpora;
 
@@ -23,21 +24,24 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
     public async Task<CorpusSummary> BuildAsync(CorpusConfig config, string folder, Action<CorpusProgress> progress, CancellationToken ct)
     {
         config.Validate();
-        IDocumentSource source = await OpenAsync(config, ct);
+        IDocumentSource source = await OpenAsync(config.Source, config, ct);
         return await Task.Run(() => Build(config, source, folder, progress, ct), ct);
     }
 
-    /// <summary>The error for a source without text.</summary>
-    public static ArgumentException NothingToRead(string message, string field = "config.folder.path") => new(message, field);
-
-    private async Task<IDocumentSource> OpenAsync(CorpusConfig config, CancellationToken ct)
+    private async Task<IDocumentSource> OpenAsync(CorpusSource source, CorpusConfig config, CancellationToken ct)
     {
-        switch (config.Source)
+        switch (source)
         {
-            case FolderSource source:
-                return await Task.Run(() => new FolderDocuments("folder", source.Path, source.Patterns, new HashSet<string>(), config.Seed), ct);
-            case GeneratedSource source:
-                return new GeneratedDocuments(config.Seed, source.Bytes);
+            case FolderSource folder:
+                return await Task.Run(() => new FolderDocuments("folder", folder, new HashSet<string>(), config.Seed), ct);
+            case GeneratedSource generated:
+                return new GeneratedDocuments(config.Seed, generated.Bytes);
+            case IdiomSource idioms:
+                return new IdiomDocuments(config.Seed, idioms.Bytes, idioms.ReadWeights());
+            case MixSource mix:
+                var parts = new List<(IDocumentSource, double)>();
+                foreach (MixPart part in mix.Parts) parts.Add((await OpenAsync(part.Source, config, ct), part.Weight));
+                return new MixedDocuments(parts);
         }
 
         if (await _python.FindAsync(ct) is not { } library)
@@ -46,7 +50,7 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
             return generated with { Description = $"{generated.Description}, because no Python standard library was found on this machine" };
         }
 
-        return await Task.Run(() => new FolderDocuments("python_standard_library", library, [], PythonStandardLibrary.ExcludedFolders, config.Seed)
+        return await Task.Run(() => new FolderDocuments("python_standard_library", new FolderSource(library, [], []), PythonStandardLibrary.ExcludedFolders, config.Seed)
         {
             Description = $"the Python standard library in {library}, without test suites, installed packages, encodings and pydoc_data",
         }, ct);
@@ -56,7 +60,12 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
     {
         using var spool = new DocumentSpool(folder);
         (long skipped, long duplicate, List<ulong> splitHashes) = Read(config, source, spool, progress, ct);
-        if (spool.Count == 0) throw NothingToRead($"No text was found: {source.Description}; {skipped} files are binary, not UTF-8, too large or cannot be read.");
+        if (spool.Count == 0)
+        {
+            string field = config.Source is FolderSource ? $"{config.Source.Field}.path" : config.Source.Field;
+            throw new ArgumentException($"No text was found: {source.Description}; {skipped} files are binary, not UTF-8, too large or cannot be read.", field);
+        }
+
         DocumentSplit split = DocumentSplit.Of(splitHashes, config.HeldOutFraction);
 
         LabTokenizer tokenizer = BpeTrainer.Train(Pass("training the tokenizer").Where(part => !part.IsHeldOut).Select(part => part.Text), config.VocabSize, ct);

@@ -31,26 +31,11 @@ internal sealed record CorpusConfig
             $"A vocabulary has {BpeTrainer.MinVocabSize} to {BpeTrainer.MaxVocabSize} tokens, not {VocabSize}.");
         Require(HeldOutFraction is > 0 and <= 0.5, "config.held_out_fraction", $"The fraction held out is above 0 and at most 0.5, not {HeldOutFraction}.");
         Require(MaxBytes >= 0, "config.max_bytes", $"The limit of bytes is 0 (none) or more, not {MaxBytes}.");
-        Require(Source is not GeneratedSource { Bytes: < 0 }, "config.generated.bytes", "The number of bytes to generate is 0 (the default) or more.");
+        Source.Validate();
     }
 
-    private static void Require(bool condition, string field, string message)
+    internal static void Require(bool condition, string field, string message)
     {
         if (!condition) throw new ArgumentException(message, field);
     }
 }
-
-/// <summary>Where text comes from.</summary>
-internal abstract record CorpusSource;
-
-/// <summary>A folder of files.</summary>
-/// <param name="Path">The folder.</param>
-/// <param name="Patterns">Globs relative to it; none means "**/*.py".</param>
-internal sealed record FolderSource(string Path, IReadOnlyList<string> Patterns) : CorpusSource;
-
-/// <summary>The Python standard library of this machine, or generated programs where there is none.</summary>
-internal sealed record PythonStandardLibrarySource : CorpusSource;
-
-/// <summary>Generated Python programs.</summary>
-/// <param name="Bytes">About how many bytes; 0 means 8 MiB.</param>
-internal sealed record GeneratedSource(long Bytes) : CorpusSource;

@@ -10,8 +10,10 @@ internal static class CorpusMapping
     {
         Source = config.SourceCase switch
         {
-            Proto.CorpusConfig.SourceOneofCase.Folder => new FolderSource(config.Folder.Path, [.. config.Folder.Patterns]),
+            Proto.CorpusConfig.SourceOneofCase.Folder => Folder(config.Folder, "config"),
             Proto.CorpusConfig.SourceOneofCase.Generated => new GeneratedSource(config.Generated.Bytes),
+            Proto.CorpusConfig.SourceOneofCase.Idioms => Idioms(config.Idioms, "config"),
+            Proto.CorpusConfig.SourceOneofCase.Mix => new MixSource([.. config.Mix.Parts.Select((part, i) => Part(part, $"config.mix.parts[{i}]"))]),
             _ => new PythonStandardLibrarySource(),
         },
         VocabSize = config.VocabSize == 0 ? CorpusConfig.DefaultVocabSize : config.VocabSize,
@@ -27,14 +29,24 @@ internal static class CorpusMapping
     {
         if (config is null || config.SourceCase == Proto.CorpusConfig.SourceOneofCase.None)
         {
-            throw new InvalidRequestException("config.source", "one of folder, python_standard_library and generated is required");
-        }
-
-        if (config.SourceCase == Proto.CorpusConfig.SourceOneofCase.Folder && !Directory.Exists(config.Folder.Path))
-        {
-            throw new InvalidRequestException("config.folder.path", $"there is no folder '{config.Folder.Path}' on the service's machine");
+            throw new InvalidRequestException("config.source", "one of folder, python_standard_library, generated, idioms and mix is required");
         }
 
         ToCore(config).Validate();
     }
+
+    private static FolderSource Folder(Proto.FolderSource source, string field) => new(source.Path, [.. source.Patterns], [.. source.Exclude], $"{field}.folder");
+
+    private static IdiomSource Idioms(Proto.IdiomSource source, string field) => new(source.Bytes, source.IdiomWeights.ToDictionary(), $"{field}.idioms");
+
+    private static MixPart Part(Proto.MixPart part, string field) => new(
+        part.SourceCase switch
+        {
+            Proto.MixPart.SourceOneofCase.Folder => Folder(part.Folder, field),
+            Proto.MixPart.SourceOneofCase.PythonStandardLibrary => new PythonStandardLibrarySource($"{field}.python_standard_library"),
+            Proto.MixPart.SourceOneofCase.Generated => new GeneratedSource(part.Generated.Bytes, $"{field}.generated"),
+            Proto.MixPart.SourceOneofCase.Idioms => Idioms(part.Idioms, field),
+            _ => throw new InvalidRequestException($"{field}.source", "one of folder, python_standard_library, generated and idioms is required"),
+        },
+        part.Weight == 0 ? 1 : part.Weight);
 }

@@ -17,20 +17,20 @@ internal sealed class FolderDocuments : IDocumentSource
 
     /// <summary>Lists the files.</summary>
     /// <param name="kind">What corpus.json calls the source.</param>
-    /// <param name="folder">The folder.</param>
-    /// <param name="patterns">Which files; none means "**/*.py".</param>
+    /// <param name="source">Which files of it.</param>
     /// <param name="excluded">Names of folders that are left out, with all below them.</param>
     /// <param name="seed">Decides the order.</param>
     /// <exception cref="ArgumentException">There is no such folder, or a pattern is malformed.</exception>
-    public FolderDocuments(string kind, string folder, IReadOnlyList<string> patterns, IReadOnlySet<string> excluded, long seed)
+    public FolderDocuments(string kind, FolderSource source, IReadOnlySet<string> excluded, long seed)
     {
-        if (!Directory.Exists(folder)) throw CorpusBuilder.NothingToRead($"There is no folder '{folder}' on this machine.");
-        (Kind, Folder) = (kind, Path.GetFullPath(folder));
-        if (patterns.Count == 0) patterns = [DefaultPattern];
-        GlobPattern[] globs = [.. patterns.Select(pattern => new GlobPattern(pattern, "config.folder.patterns"))];
-        _files = [.. Find(Folder, excluded).Where(file => globs.Any(glob => glob.IsMatch(file.RelativePath)))
+        source.Validate();
+        (Kind, Folder) = (kind, Path.GetFullPath(source.Path));
+        IReadOnlyList<string> patterns = source.Patterns.Count == 0 ? [DefaultPattern] : source.Patterns;
+        GlobPattern[] globs = [.. patterns.Select(pattern => new GlobPattern(pattern, $"{source.Field}.patterns"))];
+        GlobPattern[] without = [.. source.Exclude.Select(pattern => new GlobPattern(pattern, $"{source.Field}.exclude"))];
+        _files = [.. Find(Folder, excluded).Where(file => globs.Any(glob => glob.IsMatch(file.RelativePath)) && !without.Any(glob => glob.IsMatch(file.RelativePath)))
             .OrderBy(file => SeededHash.Of(seed, Encoding.UTF8.GetBytes(file.RelativePath))).ThenBy(file => file.RelativePath, StringComparer.Ordinal)];
-        Description = $"{string.Join(", ", patterns)} in {Folder}";
+        Description = $"{string.Join(", ", patterns)} in {Folder}{(source.Exclude.Count > 0 ? " without " + string.Join(", ", source.Exclude) : "")}";
     }
 
     /// <inheritdoc/>

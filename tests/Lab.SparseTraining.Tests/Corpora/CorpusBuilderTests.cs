@@ -144,7 +144,7 @@ public sealed class CorpusBuilderTests : IDisposable
     [InlineData("")]
     public async Task Build_NoSuchFolder_NamesTheField(string path)
     {
-        CorpusConfig config = _folder.Config() with { Source = new FolderSource(path, []) };
+        CorpusConfig config = _folder.Config() with { Source = new FolderSource(path, [], []) };
 
         (await Should.ThrowAsync<ArgumentException>(() => _folder.BuildAsync(config))).ParamName.ShouldBe("config.folder.path");
     }

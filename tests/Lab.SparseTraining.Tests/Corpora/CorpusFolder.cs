@@ -24,7 +24,7 @@ internal sealed class CorpusFolder : IDisposable
         return this;
     }
 
-    public CorpusConfig Config(params string[] patterns) => new() { Source = new FolderSource(Source, patterns), VocabSize = 300 };
+    public CorpusConfig Config(params string[] patterns) => new() { Source = new FolderSource(Source, patterns, []), VocabSize = 300 };
 
     public string NewOutput() => Directory.CreateDirectory(_root[$"output-{_outputs++}"]).FullName;
 

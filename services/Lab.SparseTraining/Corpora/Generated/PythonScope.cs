@@ -1,4 +1,5 @@
 using Lab.Models.Corpora;
+using Lab.Models.Tasks;
 
 namespace Lab.SparseTraining.Corpora.Generated;
 
@@ -79,8 +80,8 @@ internal sealed class PythonScope(SeededRandom random, PythonScope? outer = null
             PythonKind.Numbers or PythonKind.Texts => random.Next(8) switch
             {
                 0 => noun + "_list",
-                1 => "all_" + PythonWords.Plural(noun),
-                _ => (random.Chance(25) ? random.Pick(PythonWords.Adjectives) + "_" : "") + PythonWords.Plural(noun),
+                1 => "all_" + EnglishPlural.Of(noun),
+                _ => (random.Chance(25) ? random.Pick(PythonWords.Adjectives) + "_" : "") + EnglishPlural.Of(noun),
             },
             _ => random.Next(5) switch
             {

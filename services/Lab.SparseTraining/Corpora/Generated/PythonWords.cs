@@ -71,17 +71,5 @@ internal static class PythonWords
         return (verb.EndsWith('e') ? verb[..^1] : verb) + "ing";
     }
 
-    /// <summary>"box" as "boxes".</summary>
-    public static string Plural(string noun)
-    {
-        if (noun.EndsWith('y') && !"aeiou".Contains(noun[^2])) return noun[..^1] + "ies";
-        if (noun is "leaf" or "shelf") return noun[..^1] + "ves";
-        if (noun is "child") return "children";
-        if (noun is "series" or "info" or "data") return noun + "_list";
-        return noun.EndsWith('s') || noun.EndsWith('x') || noun.EndsWith("ch", StringComparison.Ordinal) || noun.EndsWith("sh", StringComparison.Ordinal)
-            ? noun + "es"
-            : noun + "s";
-    }
-
     private static string[] Words(string words) => words.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
 }

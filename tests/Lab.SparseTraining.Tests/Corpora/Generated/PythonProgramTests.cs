@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.RegularExpressions;
+using Lab.Models.Tasks;
 using Lab.SparseTraining.Corpora.Generated;
 
 namespace Lab.SparseTraining.Tests.Corpora.Generated;
@@ -72,7 +73,7 @@ public sealed partial class PythonProgramTests
     [InlineData("day", "days")]
     [InlineData("shelf", "shelves")]
     [InlineData("match", "matches")]
-    public void Plural_OfANoun_IsSpeltRight(string noun, string plural) => PythonWords.Plural(noun).ShouldBe(plural);
+    public void Plural_OfANoun_IsSpeltRight(string noun, string plural) => EnglishPlural.Of(noun).ShouldBe(plural);
 
     [GeneratedRegex("""["']\)\n""")]
     private static partial Regex ClosedCall();

@@ -1,0 +1,34 @@
+using System.Text;
+
+namespace Lab.SparseTraining.Corpora.Idioms;
+
+/// <summary>Generated programs of idioms. Program i of a seed is the same on every machine, however many are asked for.</summary>
+/// <param name="Seed">Decides the text.</param>
+/// <param name="Bytes">About how many bytes; 0 means 8 MiB.</param>
+/// <param name="Weights">How often each idiom is drawn.</param>
+internal sealed record IdiomDocuments(long Seed, long Bytes, IdiomWeights Weights) : IDocumentSource
+{
+    private const long DefaultBytes = 8 << 20;
+
+    /// <inheritdoc/>
+    public string Kind => "idioms";
+
+    /// <inheritdoc/>
+    public string Description { get; init; } = $"generated Python programs of idioms, of seed {Seed}";
+
+    /// <inheritdoc/>
+    public long TotalBytes => Bytes == 0 ? DefaultBytes : Bytes;
+
+    /// <inheritdoc/>
+    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    {
+        long done = 0;
+        for (long i = 0; done < TotalBytes; i++)
+        {
+            ct.ThrowIfCancellationRequested();
+            byte[] program = Encoding.UTF8.GetBytes(IdiomProgram.Generate(Seed, i, Weights));
+            done += program.Length;
+            yield return program;
+        }
+    }
+}
