@@ -7,7 +7,7 @@ namespace Lab.Models.Gradients;
 
 /// <summary>
 /// Runs a model forward and backward. The graph lives on the calling thread and is gone when the pass returns, whatever its end; the
-/// model's parameters are as they were. Cancelled, a pass stops within a layer going forward; going backward it runs to its end.
+/// model's parameters are as they were. Cancelled, a pass stops within a layer, forward and backward.
 /// </summary>
 public static class GradientPass
 {
@@ -31,7 +31,9 @@ public static class GradientPass
         using ParameterLeaves parameters = new(model.Weights, plan.Gradients.Select(gradient => gradient.Parameter).OfType<string>().ToHashSet());
         using InterventionTap interventions = new(forward.Interventions, forward.Batch.Lengths, (index, name) => operands.GetValueOrDefault((index, name)), hasTwin);
         HashSet<int> wanted = [.. plan.Gradients.Select(gradient => gradient.Selection).OfType<ResolvedSelection>().Select(selection => selection.Hook.Index)];
-        using GradientTap tap = new(interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, hasTwin, new CaptureTap(forward.Captures, type, send, hasTwin), ct);
+        using GraphCuts cuts = new();
+        using GradientTap tap = new(
+            interventions, wanted, plan.Objective.Upstream, forward.Batch.Count, hasTwin, new CaptureTap(forward.Captures, type, send, hasTwin), cuts, model.Hooks, ct);
         WeightEdits? edits = forward.Edits.Count == 0 ? null : new WeightEdits(forward.Edits, forward.Batch.Count, hasTwin);
         using var grad = enable_grad();
         ForwardInput input = new((hasTwin ? forward.Batch.Twice() : forward.Batch).ToTensor(model.Device))
@@ -49,12 +51,13 @@ public static class GradientPass
             gradient.Parameter is { } name ? parameters.Values[name]
             : gradient.Operand is { } operand ? operands[(operand.Intervention.Index, operand.Name)]
             : tap.Activations[gradient.Selection!.Hook.Index])];
-        Tensor?[] gradients = Backward(values, nodes);
+        if (values.requires_grad) cuts.Backward(values, ct);
         List<int> zero = [];
         for (int i = 0; i < nodes.Length; i++)
         {
+            ct.ThrowIfCancellationRequested();
             using var one = NewDisposeScope();
-            Tensor gradient = gradients[i] ?? zeros_like(nodes[i].detach());
+            Tensor gradient = nodes[i].grad ?? zeros_like(nodes[i].detach());
             // Where a query must not look there is no attention that could change.
             if (plan.Gradients[i].Selection is { } selection) gradient = selection.Gather(selection.IsAttention ? selection.ZeroUnseen(gradient) : gradient);
             if (gradient.count_nonzero().item<long>() == 0) zero.Add(i);
@@ -70,17 +73,6 @@ public static class GradientPass
         using var noGrad = no_grad();
         ForwardInput input = new(plan.Forward.Batch.ToTensor(model.Device)) { Logits = new LogitSelection(plan.Objective.Tokens) };
         return Wide(model.Forward(input, new StopTap(ct))!);
-    }
-
-    /// <summary>The gradient of the sum of all values by each node; null where it does not depend on the node.</summary>
-    private static Tensor?[] Backward(Tensor values, Tensor[] nodes)
-    {
-        if (!values.requires_grad) return new Tensor?[nodes.Length];
-        // Targets may share a node, of which the backward pass wants to hear once.
-        Tensor[] distinct = [.. nodes.DistinctBy(node => node.Handle)];
-        IList<Tensor> gradients = autograd.grad([values.sum()], distinct, allow_unused: true);
-        Dictionary<IntPtr, Tensor> byNode = distinct.Zip(gradients).Where(pair => pair.Second is { IsInvalid: false }).ToDictionary(pair => pair.First.Handle, pair => pair.Second);
-        return [.. nodes.Select(node => byNode.GetValueOrDefault(node.Handle))];
     }
 
     /// <summary>The layers that must run: all of them for logits, else up to the last one that anybody looks at.</summary>

@@ -6,7 +6,7 @@ namespace Lab.Models.Gradients;
 
 /// <summary>
 /// The tap of a pass that is differentiated: applies interventions, makes what is differentiated by part of the graph, takes the
-/// inner products with given gradients, and captures. The graph begins at the first wanted activation: it is a leaf.
+/// inner products with given gradients, and captures. The graph begins at the first wanted activation, and is cut at each.
 /// </summary>
 /// <param name="interventions">Applied first.</param>
 /// <param name="wanted">The hooks whose gradients are wanted, by their index.</param>
@@ -14,6 +14,8 @@ namespace Lab.Models.Gradients;
 /// <param name="rows">Rows of the batch, the twin's not counted.</param>
 /// <param name="hasTwin">Whether the pass has the rows twice, [clean rows; changed rows]. The clean ones are constants.</param>
 /// <param name="captures">See what the interventions left.</param>
+/// <param name="cuts">Takes the graph apart for the way back.</param>
+/// <param name="hooks">The model's: beside the wanted ones, the graph is cut at the end of each layer.</param>
 /// <param name="ct">Checked at every hook.</param>
 internal sealed class GradientTap(
     IActivationTap interventions,
@@ -22,13 +24,16 @@ internal sealed class GradientTap(
     int rows,
     bool hasTwin,
     IActivationTap captures,
+    GraphCuts cuts,
+    HookCatalog hooks,
     CancellationToken ct) : IActivationTap, IDisposable
 {
     private readonly ILookup<int, (ResolvedSelection Selection, HostTensor Gradient)> _upstream = upstream.ToLookup(one => one.Selection.Hook.Index);
+    private readonly HashSet<int> _layerEnds = [.. hooks.Blocks.Select(block => block.ResidPost.Index)];
     private readonly Dictionary<int, Tensor> _activations = [];
     private Tensor? _values;
 
-    /// <summary>The wanted activations of the pass, by their hooks' indices: nodes of the graph.</summary>
+    /// <summary>The wanted activations of the pass, by their hooks' indices: leaves, owned by the cuts.</summary>
     public IReadOnlyDictionary<int, Tensor> Activations => _activations;
 
     /// <summary>The inner products with given gradients, [rows]; null if none was asked for.</summary>
@@ -39,7 +44,7 @@ internal sealed class GradientTap(
     {
         // The pass asks this at every hook, wanted or not: the one place that sees all of them.
         ct.ThrowIfCancellationRequested();
-        return wanted.Contains(hook.Index) || interventions.Wants(hook) || captures.Wants(hook) || _upstream.Contains(hook.Index);
+        return wanted.Contains(hook.Index) || interventions.Wants(hook) || captures.Wants(hook) || _upstream.Contains(hook.Index) || _layerEnds.Contains(hook.Index);
     }
 
     /// <inheritdoc/>
@@ -54,15 +59,11 @@ internal sealed class GradientTap(
             captures.At(hook, x);
         }
 
-        return x;
+        return _layerEnds.Contains(hook.Index) ? cuts.Cut(x) : x;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (Tensor activation in _activations.Values) activation.Dispose();
-        _values?.Dispose();
-    }
+    public void Dispose() => _values?.Dispose();
 
     private Tensor Clean(Tensor x) => x.narrow(0, 0, rows);
 
@@ -74,7 +75,7 @@ internal sealed class GradientTap(
     /// </summary>
     private Tensor Differentiable(HookPoint hook, Tensor x)
     {
-        Tensor node = (x.requires_grad ? x.view(x.shape) : x.detach().requires_grad_(true)).DetachFromDisposeScope();
+        Tensor node = cuts.Leaf(x);
         _activations.Add(hook.Index, node);
         return node.alias();
     }

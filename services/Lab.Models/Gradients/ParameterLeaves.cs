@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 namespace Lab.Models.Gradients;
 
 /// <summary>
-/// Parameters of a shared model as leaves of a graph, until disposed. Their gradients are returned by the backward pass and never
-/// stored in them, so that nothing of a request stays in the model.
+/// Parameters of a shared model as leaves of a graph, until disposed. Their gradients, which the backward pass leaves in
+/// them, are taken away then, so that nothing of a request stays in the model.
 /// </summary>
 internal sealed class ParameterLeaves : IDisposable
 {
@@ -25,6 +25,10 @@ internal sealed class ParameterLeaves : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Tensor tensor in _tensors) tensor.requires_grad = false;
+        foreach (Tensor tensor in _tensors)
+        {
+            tensor.grad = null;
+            tensor.requires_grad = false;
+        }
     }
 }
