@@ -13,7 +13,7 @@ public sealed class ModelHostOptions
     [Range(1, 0x7FFF_FFC7)]
     public long MaxRequestBytes { get; set; } = 1L << 30;
 
-    /// <summary>The most bytes that all runs together may hold: tensors until their readers took them, and what requests bring from the store.</summary>
+    /// <summary>The most bytes that all runs together may hold: tensors until their readers took them, what requests bring from the store, and statistics.</summary>
     /// <value>The default value is 4 GiB.</value>
     [Range(1, long.MaxValue)]
     public long MaxHeldBytes { get; set; } = 4L << 30;

@@ -78,7 +78,7 @@ public sealed class EvictionTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task LoadModel_ListOfResidentsThatCannotBeWritten_EvictsNone()
+    public async Task LoadModel_ListOfResidentsThatCannotBeWritten_EvictsNoneAndPinsNone()
     {
         await LoadAsync("models/a");
         await LoadAsync("models/b");
@@ -92,6 +92,8 @@ public sealed class EvictionTests : IAsyncLifetime
         Memory.HeldBytes.ShouldBe(2 * _size);
         await RunAsync("models/a");
         await RunAsync("models/b");
+        await ErrorOf(async () => await _lab.Client.PinModelAsync(new PinModelRequest { Name = "models/a" }, cancellationToken: Ct));
+        (await _lab.Client.GetModelAsync(new GetModelRequest { Name = "models/a" }, cancellationToken: Ct)).Pinned.ShouldBeFalse();
 
         Directory.Delete(list);
         await LoadAsync("models/c");

@@ -167,6 +167,23 @@ public sealed class StatisticsTests(HostedLab lab) : IClassFixture<HostedLab>
     }
 
     [Fact]
+    public async Task Collect_DamagedCorpus_NamesTheArtifact()
+    {
+        StoredArtifact corpus = await StoreCorpusAsync();
+        CollectStatisticsRequest request = Over(new CorpusInput { Artifact = corpus.Digest, RowTokens = 8 });
+        await StatisticsResult.CollectAsync(lab, request);
+        string path = lab.Store.GetPath(corpus, "train.bin");
+
+        DamagedFiles.FlipLastByte(path);
+        RpcException error = await CallErrors.ErrorOf(() => StatisticsResult.CollectAsync(lab, request));
+        DamagedFiles.FlipLastByte(path);
+
+        error.StatusCode.ShouldBe(StatusCode.DataLoss);
+        error.Status.Detail.ShouldContain(corpus.Digest);
+        await StatisticsResult.CollectAsync(lab, request);
+    }
+
+    [Fact]
     public async Task Collect_Freeze_RunsWithATwin()
     {
         CollectStatisticsRequest request = Request([[5, 6, 7, 8], [9, 10]]), plain = Request([[5, 6, 7, 8], [9, 10]]);

@@ -194,8 +194,8 @@ internal sealed partial class ModelRegistry(
     private ResidentModel Pinned(ResidentModel model, bool? isPinned)
     {
         if (isPinned is not { } wanted || wanted == model.IsPinned) return model;
+        if (_residents.ContainsValue(model)) list.Write(Entries().Select(entry => entry.Name == model.Name ? entry with { IsPinned = wanted } : entry));
         model.IsPinned = wanted;
-        if (_residents.ContainsValue(model)) list.Write(Entries());
         _feed.Publish(StatusOf(model));
         return model;
     }
