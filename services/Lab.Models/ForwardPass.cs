@@ -9,6 +9,7 @@ internal sealed class ForwardPass
 {
     private readonly TransformerConfig _config;
     private readonly TransformerWeights _weights;
+    private readonly SparseWeights? _sparse;
     private readonly HookCatalog _hooks;
     private readonly ForwardInput _input;
     private readonly IActivationTap? _tap;
@@ -17,7 +18,7 @@ internal sealed class ForwardPass
 
     public ForwardPass(Transformer model, ForwardInput input, IActivationTap? tap)
     {
-        (_config, _weights, _hooks, _input, _tap) = (model.Config, model.Weights, model.Hooks, input, tap);
+        (_config, _weights, _sparse, _hooks, _input, _tap) = (model.Config, model.Weights, model.Sparse, model.Hooks, input, tap);
         _positions = new PassPositions(model, input);
         _attention = new AttentionCore(_config, input, _positions, Tap, Wants);
     }
@@ -209,6 +210,7 @@ internal sealed class ForwardPass
 
     private Tensor Linear(Tensor x, LinearWeights map)
     {
+        if (!Touches(map.Weight) && !Touches(map.Bias) && !is_grad_enabled() && _sparse?.Find(map.Weight) is { } sparse) return sparse.Forward(x, map.Bias?.Value);
         Tensor weight = map.IsInOut ? map.Weight.Value.t() : map.Weight.Value;
         if (_input.Edits is null) return F.linear(x, weight, map.Bias?.Value);
         Tensor y = F.linear(x, weight);

@@ -35,6 +35,26 @@ public sealed class Transformer : IDisposable
     /// <summary>The type of the weights and activations: FP32, BF16 or FP64.</summary>
     public ScalarType ScalarType => Weights.TokenEmbedding.Value.dtype;
 
+    /// <summary>Bytes that the sparse forms of its matrices take, on top of the weights; 0 without <see cref="UseSparseKernels"/>.</summary>
+    public long SparseBytes => Sparse?.SizeBytes ?? 0;
+
+    /// <summary>The sparse forms of its matrices; null without <see cref="UseSparseKernels"/>.</summary>
+    internal SparseWeights? Sparse { get; private set; }
+
+    /// <summary>
+    /// From now on, matrices of which few entries are not zero are multiplied by kernels for such matrices, where weights are FP32 on the
+    /// CPU. Activations are the same to rounding. Passes that record gradients, and changed matrices of a pass with edits, stay dense.
+    /// Call it again after the weights change: the sparse forms are copies. An entry that is zero is left out even where the activation
+    /// that it would multiply is infinite or NaN.
+    /// </summary>
+    /// <param name="maxDensity">The largest part of nonzero entries, 0 to 1, of a matrix that takes them; null for where they are faster.</param>
+    public void UseSparseKernels(double? maxDensity = null)
+    {
+        SparseWeights sparse = new(Weights, maxDensity);
+        Sparse?.Dispose();
+        Sparse = sparse;
+    }
+
     /// <summary>Runs whole rows.</summary>
     /// <param name="ids">[rows, pos], int64, each below d_vocab; pos at most n_ctx.</param>
     /// <param name="tap">Sees and changes activations; null for none, at no cost.</param>
@@ -85,5 +105,9 @@ public sealed class Transformer : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Weights.Dispose();
+    public void Dispose()
+    {
+        Sparse?.Dispose();
+        Weights.Dispose();
+    }
 }

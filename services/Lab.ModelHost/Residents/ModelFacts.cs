@@ -20,7 +20,7 @@ internal sealed record ModelFacts(
             TypeOf(model.ScalarType),
             parameters.Sum(parameter => parameter.Value.numel()),
             parameters.Sum(parameter => parameter.Value.count_nonzero().item<long>()),
-            parameters.Sum(parameter => parameter.Value.numel() * parameter.Value.ElementSize),
+            parameters.Sum(parameter => parameter.Value.numel() * parameter.Value.ElementSize) + model.SparseBytes,
             model.Device.ToString(),
             [.. parameters
                 .Select(parameter => new ParameterFacts(parameter.Name, parameter.Value.shape, LayerOf(parameter.Name), inOut.Contains(parameter.Name)))

@@ -14,7 +14,7 @@ namespace Lab.ModelHost.Residents;
 /// <param name="Checkpoint">The weights, of which only the headers are read.</param>
 internal sealed record ModelFiles(ModelSource Source, string Digest, TransformerConfig Config, ITokenizer? Tokenizer, ICheckpoint Checkpoint) : IDisposable
 {
-    /// <summary>Bytes of the weights in memory.</summary>
+    /// <summary>Bytes of the weights in memory; sparse forms of matrices, which only the loaded weights tell of, come on top.</summary>
     public long SizeBytes { get; } = TransformerLoader.SizeOf(Config, Checkpoint, TypeOf(Source));
 
     /// <summary>Loads the weights.</summary>

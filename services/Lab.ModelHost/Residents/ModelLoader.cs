@@ -40,6 +40,7 @@ internal sealed class ModelLoader(ArtifactStore store, TimeProvider time, IOptio
                 token =>
                 {
                     transformer = files.Load(_device, progress, token);
+                    transformer.UseSparseKernels();
                     return ModelFacts.Of(transformer);
                 },
                 ct);
