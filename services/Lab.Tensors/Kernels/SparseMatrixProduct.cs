@@ -1,4 +1,4 @@
-using System.Buffers;
+using Lab.Tensors.Kernels.Simd;
 
 namespace Lab.Tensors.Kernels;
 
@@ -14,6 +14,14 @@ internal static unsafe class SparseMatrixProduct
     /// <summary>Entries of an average row from which on rows are summed up one by one for a single token.</summary>
     private const int LongRow = 6;
 
+    /// <summary>Vectors of tokens in the widest block.</summary>
+    private const int MaxVectors = 4;
+
+    private const int PartsOfAThread = 4;
+
+    /// <summary>Entries, inputs and outputs of all tokens.</summary>
+    private const int WorkWorthAThread = 1 << 15;
+
     /// <summary>Bytes of a block of transposed inputs: it stays in the second cache.</summary>
     private const int BlockBytes = 1 << 19;
 
@@ -23,20 +31,19 @@ internal static unsafe class SparseMatrixProduct
         where TVector : struct
     {
         Operands operands = new(rows, x, y, bias, accumulates);
+        long work = (rows.NonzeroCount + (long)rows.Count + rows.Columns) * tokens;
+        int threads = (int)Math.Clamp(work / WorkWorthAThread, 1, HostThreads.Count);
         if (tokens < FewTokens(TLanes.Count))
         {
-            // An entry costs more than a multiply-add here: fewer of them are worth a thread.
-            HostMemory.ForRanges(rows.Count, 4L * tokens * rows.NonzeroCount / Math.Max(1, rows.Count), (from, to) =>
-            {
-                for (int token = 0; token < tokens; token++) Token(operands, token, from, to);
-            });
-            GC.KeepAlive(rows);
-            return;
+            HostThreads.For(new RowsJob(operands, tokens), rows.Count, Math.Max(1, (rows.Count + threads - 1) / threads));
         }
-
-        int groups = (tokens + TLanes.Count - 1) / TLanes.Count;
-        HostMemory.ForRanges(groups, (rows.NonzeroCount + (long)rows.Count + rows.Columns) * TLanes.Count, (from, to) =>
-            Tokens<TLanes, TVector>(operands, from * TLanes.Count, Math.Min(tokens, to * TLanes.Count)));
+        else
+        {
+            // A thread that is held up should not hold up the others: several parts for each, of whole blocks.
+            int groups = (tokens + TLanes.Count - 1) / TLanes.Count, part = (groups + threads - 1) / threads;
+            if (threads > 1 && part > MaxVectors * PartsOfAThread) part = (part / PartsOfAThread + MaxVectors - 1) / MaxVectors * MaxVectors;
+            HostThreads.For(new TokensJob<TLanes, TVector>(operands, tokens), groups, part);
+        }
 
         // Only addresses are used in the loops: the owner's finalizer must wait for them.
         GC.KeepAlive(rows);
@@ -110,27 +117,23 @@ internal static unsafe class SparseMatrixProduct
     {
         int columns = operands.Rows.Columns;
         int widest = BlockBytes / (sizeof(float) * TLanes.Count * Math.Max(1, columns));
-        int width = TLanes.Count * (widest >= 4 ? 4 : widest >= 2 ? 2 : 1);
-        float[] inputs = ArrayPool<float>.Shared.Rent(columns * width + 16), outputs = ArrayPool<float>.Shared.Rent(TileRows * width + 16);
-        fixed (float* input = inputs, output = outputs)
+        int width = TLanes.Count * (widest >= MaxVectors ? MaxVectors : widest >= 2 ? 2 : 1);
+        fixed (ulong* memory = Scratch.Words(((long)columns + TileRows) * width / 2 + 16))
         {
-            float* block = Aligned(input), tile = Aligned(output);
+            float* block = Aligned((float*)memory), tile = Aligned(block + (long)columns * width);
             for (int token = from, count; token < to; token += count)
             {
                 int left = to - token;
-                int vectors = Math.Min(width / TLanes.Count, left > 2 * TLanes.Count ? 4 : left > TLanes.Count ? 2 : 1);
+                int vectors = Math.Min(width / TLanes.Count, left > 2 * TLanes.Count ? MaxVectors : left > TLanes.Count ? 2 : 1);
                 count = Math.Min(left, vectors * TLanes.Count);
                 switch (vectors)
                 {
-                    case 4: Block<TLanes, TVector, Four>(operands, token, count, block, tile); break;
+                    case MaxVectors: Block<TLanes, TVector, Four>(operands, token, count, block, tile); break;
                     case 2: Block<TLanes, TVector, Two>(operands, token, count, block, tile); break;
                     default: Block<TLanes, TVector, One>(operands, token, count, block, tile); break;
                 }
             }
         }
-
-        ArrayPool<float>.Shared.Return(inputs);
-        ArrayPool<float>.Shared.Return(outputs);
     }
 
     private static float* Aligned(float* address) => (float*)(((nint)address + 63) & ~(nint)63);
@@ -237,6 +240,21 @@ internal static unsafe class SparseMatrixProduct
         public float* Y => (float*)YAddress;
 
         public float* Bias => (float*)BiasAddress;
+    }
+
+    private readonly struct RowsJob(Operands operands, int tokens) : IRangeJob
+    {
+        public void Run(int from, int to, int worker)
+        {
+            for (int token = 0; token < tokens; token++) Token(operands, token, from, to);
+        }
+    }
+
+    private readonly struct TokensJob<TLanes, TVector>(Operands operands, int tokens) : IRangeJob
+        where TLanes : ISparseMatrixLanes<TVector>
+        where TVector : struct
+    {
+        public void Run(int from, int to, int worker) => Tokens<TLanes, TVector>(operands, from * TLanes.Count, Math.Min(tokens, to * TLanes.Count));
     }
 
     /// <summary>A number that the compiler knows: how many vectors of tokens a block has.</summary>

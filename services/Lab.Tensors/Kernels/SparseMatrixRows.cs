@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
@@ -46,23 +45,20 @@ internal sealed unsafe class SparseMatrixRows : IDisposable
         // The dense matrix is read once: its nonzero entries are noted as bits, counted, and then only they are read again.
         Resize(rows, columns);
         int words = (columns + 31) / 32;
-        uint[] buffer = ArrayPool<uint>.Shared.Rent(Math.Max(1, rows * words));
-        fixed (uint* bits = buffer)
+        fixed (ulong* memory = Scratch.Words((long)rows * words / 2 + 1))
         {
-            uint* all = bits;
+            uint* bits = (uint*)memory;
             HostMemory.ForRanges(rows, columns, (from, to) =>
             {
-                for (int row = from; row < to; row++) Starts[row + 1] = Mark<TLanes, TVector>(dense + (long)row * columns, columns, all + (long)row * words);
+                for (int row = from; row < to; row++) Starts[row + 1] = Mark<TLanes, TVector>(dense + (long)row * columns, columns, bits + (long)row * words);
             });
             for (int row = 0; row < rows; row++) Starts[row + 1] = checked(Starts[row + 1] + Starts[row]);
             Reserve(Starts[rows]);
             HostMemory.ForRanges(rows, words, (from, to) =>
             {
-                for (int row = from; row < to; row++) Gather(dense + (long)row * columns, row, all + (long)row * words, words);
+                for (int row = from; row < to; row++) Gather(dense + (long)row * columns, row, bits + (long)row * words, words);
             });
         }
-
-        ArrayPool<uint>.Shared.Return(buffer);
     }
 
     /// <summary>Becomes the transpose of other rows.</summary>
