@@ -128,7 +128,7 @@ public static unsafe class AbsTopK
 
     private static void Run(float* x, float* y, int rows, int columns, int k, long* failed, bool isMask)
     {
-        fixed (ulong* kept = Scratch.Words(rows * (long)WordsPerRow(columns))) Run(x, y, kept, rows, columns, k, failed, isMask);
+        Run(x, y, Scratch.OfThread.Words(rows * (long)WordsPerRow(columns)), rows, columns, k, failed, isMask);
     }
 
     private static Tensor MaskOf(Tensor x, int k, bool refuses)

@@ -1,15 +1,46 @@
 namespace Lab.Tensors.Kernels;
 
-/// <summary>Memory that a kernel needs only while it runs. Each thread keeps the largest it ever needed, so steady state allocates nothing.</summary>
-internal static class Scratch
+/// <summary>
+/// Memory that kernels need only while they run. Each thread that calls kernels keeps the largest it ever needed, so steady
+/// state allocates nothing. Contents are undefined at each request.
+/// </summary>
+internal sealed unsafe class Scratch
 {
     [ThreadStatic]
-    private static ulong[]? _words;
+    private static Scratch? _ofThread;
 
-    /// <summary>At least this many words, of undefined content, until this thread asks again.</summary>
-    public static ulong[] Words(long count)
+    private ulong[] _words = [];
+    private uint[] _buckets = [];
+    private uint[] _lowerBuckets = [];
+    private int[] _largest = [];
+    private int[] _ofNeurons = [];
+    private double[] _sums = [];
+
+    public static Scratch OfThread => _ofThread ??= new Scratch();
+
+    /// <summary>Bitsets.</summary>
+    public ulong* Words(long count) => Room(ref _words, count);
+
+    /// <summary>The first count of magnitudes.</summary>
+    public uint* Buckets(long count) => Room(ref _buckets, count);
+
+    /// <summary>Later counts of magnitudes.</summary>
+    public uint* LowerBuckets(long count) => Room(ref _lowerBuckets, count);
+
+    /// <summary>The largest magnitudes of neurons.</summary>
+    public int* Largest(long count) => Room(ref _largest, count);
+
+    /// <summary>One number for each neuron.</summary>
+    public int* OfNeurons(long count) => Room(ref _ofNeurons, count);
+
+    /// <summary>Partial sums.</summary>
+    public double* Sums(long count) => Room(ref _sums, count);
+
+    private static T* Room<T>(ref T[] array, long count)
+        where T : unmanaged
     {
-        if (_words is null || _words.Length < count) _words = GC.AllocateUninitializedArray<ulong>((int)Math.Max(count, 64));
-        return _words;
+        // Pinned, so that the address stays.
+        if (array.Length < count) array = GC.AllocateUninitializedArray<T>(checked((int)count), pinned: true);
+        return (T*)System.Runtime.CompilerServices.Unsafe.AsPointer(ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(array));
     }
 }

@@ -1,4 +1,3 @@
-using System.Buffers;
 using static TorchSharp.torch;
 
 namespace Lab.Tensors.Kernels;
@@ -23,96 +22,64 @@ public enum NeuronAxis
 /// </summary>
 public static unsafe class SparseProjection
 {
-    private const uint Protected = 0x7FFFFFFF;
-
     /// <summary>Projects <paramref name="weight"/> in place. A tensor off the CPU takes torch operations.</summary>
     /// <param name="weight">[out, in] or [n], FP32, contiguous.</param>
-    /// <param name="k">Entries to keep, at least the number that the floor protects.</param>
+    /// <param name="k">Entries to keep, at least the number that the floor protects; 0 keeps none.</param>
     /// <param name="axis">Where the neurons are.</param>
     /// <param name="minPerNeuron">Entries that each neuron keeps; 0 for no floor.</param>
-    public static void Apply(Tensor weight, long k, NeuronAxis axis = NeuronAxis.None, int minPerNeuron = 0)
-    {
-        long count = weight.numel();
-        if (k >= count) return;
-        int rows = (int)weight.shape[0];
-        int columns = (int)(count / rows);
-        long floor = axis switch { NeuronAxis.Rows => rows, NeuronAxis.Columns => columns, _ => 0 } * (long)minPerNeuron;
-        if (k < Math.Max(1, floor))
-        {
-            throw new ArgumentOutOfRangeException(nameof(k), k, $"A matrix of {rows} x {columns} that keeps {minPerNeuron} entries for each neuron needs at least {Math.Max(1, floor)} entries.");
-        }
+    public static void Apply(Tensor weight, long k, NeuronAxis axis = NeuronAxis.None, int minPerNeuron = 0) =>
+        Apply("the matrix", weight, new Projection(k, axis, minPerNeuron));
 
-        if (HostMemory.IsAddressable(weight)) ApplyOnHost(weight, (int)k, rows, columns, axis, minPerNeuron);
-        else ApplyWithTorch(weight, k, axis, minPerNeuron);
+    /// <summary>Projects <paramref name="weight"/> in place.</summary>
+    /// <param name="name">Names the matrix in errors.</param>
+    /// <param name="weight">[out, in] or [n], FP32, contiguous. A tensor off the CPU takes torch operations.</param>
+    /// <param name="projection">What stays.</param>
+    /// <exception cref="ArithmeticException">An entry is NaN or infinite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The projection keeps fewer entries than its floor.</exception>
+    public static void Apply(string name, Tensor weight, Projection projection)
+    {
+        (long rows, long columns) = Shape(weight);
+        projection.Require(rows, columns);
+        if (projection.Kept >= rows * columns) return;
+        if (HostMemory.IsAddressable(weight)) MatrixUpdate.Run(name, new WeightMatrix(HostMemory.Address(weight), rows, columns, projection), default, 1);
+        else ApplyWithTorch(name, weight, projection);
     }
 
-    private static void ApplyOnHost(Tensor weight, int k, int rows, int columns, NeuronAxis axis, int minPerNeuron)
+    /// <summary>Rows and columns; the entries of one dimension count as rows of one.</summary>
+    internal static (long Rows, long Columns) Shape(Tensor weight)
     {
-        int count = rows * columns;
-        float* values = HostMemory.Address(weight);
-        uint[] buffer = ArrayPool<uint>.Shared.Rent(count);
-        fixed (uint* scores = buffer)
-        {
-            MagnitudeSelect.Magnitudes(values, scores, count);
-            if (minPerNeuron > 0 && axis == NeuronAxis.Rows) Protect(scores, rows, columns, columns, 1, minPerNeuron);
-            if (minPerNeuron > 0 && axis == NeuronAxis.Columns) Protect(scores, columns, rows, 1, columns, minPerNeuron);
-
-            uint threshold = MagnitudeSelect.Threshold(scores, count, k);
-            int kept = 0;
-            for (int i = 0; i < count; i++) kept += scores[i] > threshold ? 1 : 0;
-            int ties = k - kept;
-            for (int i = 0; i < count; i++)
-            {
-                bool keep = scores[i] > threshold || (scores[i] == threshold && ties-- > 0);
-                if (!keep) values[i] = 0;
-            }
-        }
-
-        ArrayPool<uint>.Shared.Return(buffer);
+        long count = weight.numel(), rows = weight.size(0);
+        return (rows, count / rows);
     }
 
-    /// <summary>Gives the largest entries of each neuron a score above every other.</summary>
-    private static void Protect(uint* scores, int neurons, int entries, int neuronStride, int entryStride, int floor)
-    {
-        floor = Math.Min(floor, entries);
-        Span<int> best = stackalloc int[floor];
-        for (int neuron = 0; neuron < neurons; neuron++)
-        {
-            uint* first = scores + (long)neuron * neuronStride;
-            int found = 0;
-            for (int entry = 0; entry < entries; entry++)
-            {
-                uint score = first[(long)entry * entryStride];
-                if (found == floor && score <= first[(long)best[found - 1] * entryStride]) continue;
-                int place = found < floor ? found++ : floor - 1;
-                while (place > 0 && first[(long)best[place - 1] * entryStride] < score)
-                {
-                    best[place] = best[place - 1];
-                    place--;
-                }
+    internal static ArithmeticException NotFinite(string name, long index, float value) =>
+        new($"A projection needs finite values: entry {index} of {name} is {value}.");
 
-                best[place] = entry;
-            }
-
-            foreach (int entry in best) first[(long)entry * entryStride] = Protected;
-        }
-    }
-
-    private static void ApplyWithTorch(Tensor weight, long k, NeuronAxis axis, int minPerNeuron)
+    private static void ApplyWithTorch(string name, Tensor weight, Projection projection)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor scores = weight.abs();
-        if (minPerNeuron > 0 && axis != NeuronAxis.None)
+        Tensor finite = weight.isfinite().flatten();
+        if (!finite.all().item<bool>())
         {
-            int dimension = axis == NeuronAxis.Rows ? 1 : 0;
-            long floor = Math.Min(minPerNeuron, weight.shape[dimension]);
-            (_, Tensor protectedEntries) = scores.topk((int)floor, dimension);
+            long index = finite.to(ScalarType.Int32).argmin().item<long>();
+            throw NotFinite(name, index, weight.flatten()[index].to(ScalarType.Float32).item<float>());
+        }
+
+        Tensor scores = weight.abs();
+        if (projection.MinPerNeuron > 0 && projection.Axis != NeuronAxis.None)
+        {
+            int dimension = projection.Axis == NeuronAxis.Rows ? 1 : 0;
+            long floor = Math.Min(projection.MinPerNeuron, weight.shape[dimension]);
+            Tensor protectedEntries = Order(scores, dimension).narrow(dimension, 0, floor);
             scores = scores.scatter(dimension, protectedEntries, full_like(protectedEntries, float.PositiveInfinity, scores.dtype));
         }
 
-        (_, Tensor indices) = scores.flatten().topk((int)k, 0, largest: true, sorted: false);
+        Tensor indices = Order(scores.flatten(), 0).narrow(0, 0, projection.Kept);
         Tensor mask = zeros_like(scores).flatten().index_fill_(0, indices, 1f).view(weight.shape);
         weight.mul_(mask);
     }
+
+    /// <summary>A stable sort, unlike topk, says which of equal magnitudes come first.</summary>
+    private static Tensor Order(Tensor scores, long dimension) => scores.sort(dimension, descending: true, stable: true).Indices;
 }

@@ -39,6 +39,8 @@ internal unsafe interface ILanes<TFloat, TBits>
     /// <summary>The bits of |value|; as integers they order as the magnitudes do.</summary>
     static abstract TBits Magnitude(TFloat value);
 
+    static abstract TBits AddBits(TBits left, TBits right);
+
     static abstract TBits Max(TBits left, TBits right);
 
     static abstract TBits Min(TBits left, TBits right);

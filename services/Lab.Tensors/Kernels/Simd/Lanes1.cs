@@ -29,6 +29,8 @@ internal readonly unsafe struct Lanes1 : ILanes<float, int>
 
     public static int Magnitude(float value) => BitConverter.SingleToInt32Bits(value) & int.MaxValue;
 
+    public static int AddBits(int left, int right) => left + right;
+
     public static int Max(int left, int right) => Math.Max(left, right);
 
     public static int Min(int left, int right) => Math.Min(left, right);
