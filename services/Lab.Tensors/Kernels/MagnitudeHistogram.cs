@@ -18,8 +18,8 @@ internal static unsafe class MagnitudeHistogram
     /// <summary>The most buckets of a later count.</summary>
     public const int LowerBuckets = 1 << 10;
 
-    /// <summary>Bits below each count's part.</summary>
-    public const int Shift1 = 19, Shift2 = 9, Shift3 = 0;
+    /// <summary>Bits below the part of the first and of the second count; below the third's there are none.</summary>
+    public const int Shift1 = 19, Shift2 = 9;
 
     /// <summary>The first bucket that holds infinities and NaN; all finite values are below.</summary>
     public const int FirstNotFinite = 0x7F800000 >> Shift1;

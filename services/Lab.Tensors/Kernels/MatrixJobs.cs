@@ -18,7 +18,7 @@ internal readonly unsafe struct AdamState(float* gradient, float* first, float* 
 /// The first pass over a matrix: updates blocks that fit the first-level cache, and while they are there counts their
 /// magnitudes and finds the largest of each neuron.
 /// </summary>
-internal readonly unsafe struct UpdateJob<TLanes, TFloat, TBits>(WeightMatrix matrix, AdamState adam, uint* buckets, int* largest, int* lanes) : IRangeJob
+internal readonly unsafe struct UpdateJob<TLanes, TFloat, TBits>(WeightMatrix matrix, AdamState adam, uint* buckets, int* largest, int* lists) : IRangeJob
     where TLanes : struct, ILanes<TFloat, TBits>
     where TFloat : struct
     where TBits : struct
@@ -27,7 +27,7 @@ internal readonly unsafe struct UpdateJob<TLanes, TFloat, TBits>(WeightMatrix ma
 
     private readonly uint* _buckets = buckets;
     private readonly int* _largest = largest;
-    private readonly int* _lanes = lanes;
+    private readonly int* _lists = lists;
 
     public void Run(int from, int to, int worker)
     {
@@ -51,7 +51,7 @@ internal readonly unsafe struct UpdateJob<TLanes, TFloat, TBits>(WeightMatrix ma
         for (int row = from; row < to; row++)
         {
             if (matrix.Axis == NeuronAxis.Columns) NeuronLargest<TLanes, TFloat, TBits>.AddRow(matrix.Row(row), matrix.Columns, levels, _largest + (long)worker * levels * matrix.Columns);
-            else NeuronLargest<TLanes, TFloat, TBits>.OfRow(matrix.Row(row), matrix.Columns, levels, _lanes + worker * levels * 16, _largest + row, matrix.Rows);
+            else NeuronLargest<TLanes, TFloat, TBits>.OfRow(matrix.Row(row), matrix.Columns, levels, _lists + (long)worker * levels, _largest + row, matrix.Rows);
         }
     }
 }

@@ -34,7 +34,7 @@ internal static unsafe class MatrixProjection<TLanes, TFloat, TBits>
         uint* buckets = scratch.Buckets(workers * (long)BucketsPerWorker);
         new Span<uint>(buckets, workers * BucketsPerWorker).Clear();
         long perNeuron = (long)levels * matrix.Neurons, ofColumns = matrix.Axis == NeuronAxis.Columns ? workers * perNeuron : perNeuron;
-        int* largest = scratch.Largest(ofColumns + (long)workers * levels * 16);
+        int* largest = scratch.Largest(ofColumns + (long)workers * levels);
         if (matrix.Axis == NeuronAxis.Columns) new Span<int>(largest, checked((int)ofColumns)).Fill(-1);
         HostThreads.For(new UpdateJob<TLanes, TFloat, TBits>(matrix, adam, buckets, largest, largest + ofColumns), matrix.Rows, grain);
         if (matrix.Axis == NeuronAxis.Columns)
@@ -65,10 +65,9 @@ internal static unsafe class MatrixProjection<TLanes, TFloat, TBits>
         int prefix = Descend(buckets, MagnitudeHistogram.Buckets, ref rank);
         long reached = 0;
         uint* lower = Scratch.OfThread.LowerBuckets(workers * (long)MagnitudeHistogram.LowerBuckets);
-        ReadOnlySpan<int> shifts = [MagnitudeHistogram.Shift1, MagnitudeHistogram.Shift2, MagnitudeHistogram.Shift3];
-        for (int part = 1; part < shifts.Length; part++)
+        for (int prefixShift = MagnitudeHistogram.Shift1; prefixShift > 0;)
         {
-            int prefixShift = shifts[part - 1], shift = shifts[part];
+            int shift = prefixShift == MagnitudeHistogram.Shift1 ? MagnitudeHistogram.Shift2 : 0;
             new Span<uint>(lower, workers * MagnitudeHistogram.LowerBuckets).Clear();
             HostThreads.For(new RefineJob<TLanes, TFloat, TBits>(matrix, prefixShift, prefix, shift, lower), matrix.Rows, grain);
             Sum(lower, MagnitudeHistogram.LowerBuckets, workers);
@@ -76,6 +75,7 @@ internal static unsafe class MatrixProjection<TLanes, TFloat, TBits>
             int bucket = Descend(lower, 1 << (prefixShift - shift), ref rank);
             prefix = (prefix << (prefixShift - shift)) | bucket;
             reached = lower[bucket];
+            prefixShift = shift;
         }
 
         return (prefix, reached - rank);

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Lab.Tensors.Kernels.Simd;
 
 namespace Lab.Tensors.Kernels;
@@ -14,30 +15,39 @@ internal static unsafe class NeuronLargest<TLanes, TFloat, TBits>
     /// <param name="row">The row's entries.</param>
     /// <param name="columns">How many.</param>
     /// <param name="levels">How many of the largest are wanted.</param>
-    /// <param name="lanes">Room for <paramref name="levels"/> times 16.</param>
+    /// <param name="list">Room for that many.</param>
     /// <param name="largest">Receives level l at l times <paramref name="neurons"/>.</param>
     /// <param name="neurons">Neurons of the matrix.</param>
-    public static void OfRow(float* row, int columns, int levels, int* lanes, int* largest, int neurons)
+    public static void OfRow(float* row, int columns, int levels, int* list, int* largest, int neurons)
     {
-        int width = TLanes.Count;
-        new Span<int>(lanes, levels * width).Fill(-1);
+        int low = LowerBound(row, columns, levels, list);
+        new Span<int>(list, levels).Fill(-1);
+        TBits bound = TLanes.BroadcastBits(low);
         int i = 0;
-        for (; i <= columns - width; i += width) Insert(TLanes.Magnitude(TLanes.Load(row + i)), lanes, width, levels);
-        for (; i < columns; i++) InsertOne(Lanes1.Magnitude(row[i]), lanes, width, levels);
-
-        // Each lane is in falling order: take the largest head, again and again.
-        for (int level = 0; level < levels; level++)
+        for (; i <= columns - TLanes.Count; i += TLanes.Count)
         {
-            int best = 0;
-            for (int lane = 1; lane < width; lane++)
-            {
-                if (lanes[lane] > lanes[best]) best = lane;
-            }
-
-            largest[(long)level * neurons] = lanes[best];
-            for (int next = 0; next < levels - 1; next++) lanes[next * width + best] = lanes[(next + 1) * width + best];
-            lanes[(levels - 1) * width + best] = -1;
+            uint candidates = TLanes.AtLeast(TLanes.Magnitude(TLanes.Load(row + i)), bound);
+            if (candidates == 0) continue;
+            for (; candidates != 0; candidates &= candidates - 1) InsertOne(Lanes1.Magnitude(row[i + BitOperations.TrailingZeroCount(candidates)]), list, 1, levels);
+            // With the list full, only what is larger than its last changes it.
+            if (list[levels - 1] >= low) bound = TLanes.BroadcastBits(low = list[levels - 1] + 1);
         }
+
+        for (; i < columns; i++) InsertOne(Lanes1.Magnitude(row[i]), list, 1, levels);
+        for (int level = 0; level < levels; level++) largest[(long)level * neurons] = list[level];
+    }
+
+    /// <summary>A magnitude that at least <paramref name="levels"/> entries reach: lanes are disjoint, so that many lanes' largest will do.</summary>
+    private static int LowerBound(float* row, int columns, int levels, int* list)
+    {
+        if (TLanes.Count < levels) return 0;
+        TBits max = TLanes.BroadcastBits(0);
+        for (int i = 0; i <= columns - TLanes.Count; i += TLanes.Count) max = TLanes.Max(max, TLanes.Magnitude(TLanes.Load(row + i)));
+        int* lanes = stackalloc int[16];
+        TLanes.StoreBits(max, lanes);
+        new Span<int>(list, levels).Clear();
+        for (int lane = 0; lane < TLanes.Count; lane++) InsertOne(lanes[lane], list, 1, levels);
+        return list[levels - 1];
     }
 
     /// <summary>Adds one row to the largest of each column, for neurons that are columns: level l of column c at l times columns plus c.</summary>
@@ -75,6 +85,7 @@ internal static unsafe class NeuronLargest<TLanes, TFloat, TBits>
 
     private static void InsertOne(int value, int* largest, int stride, int levels)
     {
+        if (value <= largest[(long)(levels - 1) * stride]) return;
         for (int level = 0; level < levels; level++)
         {
             int* place = largest + (long)level * stride;
