@@ -60,9 +60,8 @@ internal sealed class SparseOptimizer : IDisposable
         foreach (Entry entry in _entries)
         {
             if (entry.Parameter.grad is not { } gradient) continue;
-            AdamStep.Apply(entry.Parameter, gradient.contiguous(), entry.FirstMoment, entry.SecondMoment, constants);
-            Project(entry, step);
-            if (entry.IsDecayed && _recipe.WeightDecay > 0) entry.Parameter.mul_(1 - _recipe.WeightDecay * learningRate);
+            double decay = entry.IsDecayed ? 1 - _recipe.WeightDecay * learningRate : 1;
+            MatrixUpdate.Apply(entry.Name, entry.Parameter, gradient.contiguous(), entry.FirstMoment, entry.SecondMoment, constants, Projected(entry, step), decay);
             entry.Parameter.grad = null;
         }
 
@@ -92,11 +91,12 @@ internal sealed class SparseOptimizer : IDisposable
         }
     }
 
-    private void Project(Entry entry, long step)
+    private Projection Projected(Entry entry, long step)
     {
-        if (entry.Target >= 1) return;
-        long kept = (long)(_schedule.Density(step, entry.Target) * entry.Parameter.numel());
-        SparseProjection.Apply(entry.Parameter, Math.Max(1, kept), entry.Axis, _recipe.MinNonzeroPerNeuron);
+        long count = entry.Parameter.numel();
+        if (entry.Target >= 1) return new Projection(count);
+        long kept = (long)(_schedule.Density(step, entry.Target) * count);
+        return new Projection(Math.Max(1, kept), entry.Axis, _recipe.MinNonzeroPerNeuron);
     }
 
     private double GradientRms()
@@ -105,7 +105,7 @@ internal sealed class SparseOptimizer : IDisposable
         foreach (Entry entry in _entries)
         {
             count += entry.Parameter.numel();
-            if (entry.Parameter.grad is { } gradient) squares += Math.Pow(gradient.norm().item<float>(), 2);
+            if (entry.Parameter.grad is { } gradient) squares += SumOfSquares.Of(gradient);
         }
 
         return Math.Sqrt(squares / count);

@@ -48,8 +48,8 @@ public static unsafe class SparseProjection
     /// <summary>Rows and columns; the entries of one dimension count as rows of one.</summary>
     internal static (long Rows, long Columns) Shape(Tensor weight)
     {
-        long count = weight.numel(), rows = weight.size(0);
-        return (rows, count / rows);
+        long rows = weight.dim() == 0 ? 1 : weight.size(0);
+        return (rows, weight.numel() / Math.Max(1, rows));
     }
 
     internal static ArithmeticException NotFinite(string name, long index, float value) =>
