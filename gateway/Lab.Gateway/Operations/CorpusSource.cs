@@ -9,8 +9,8 @@ internal static class CorpusSource
     private const string Key = "source";
 
     /// <summary>
-    /// "python-stdlib" becomes <c>python_standard_library: {}</c>, "generated" becomes <c>generated: {}</c>, anything else
-    /// <c>folder: {path: ...}</c>.
+    /// "python-stdlib" becomes <c>python_standard_library: {}</c>, "generated", "idioms" and "dialogue" become fields of the same
+    /// name with all defaults, anything else <c>folder: {path: ...}</c>.
     /// </summary>
     public static JsonObject Rewrite(JsonObject with)
     {
@@ -20,7 +20,7 @@ internal static class CorpusSource
         (string field, JsonObject source) = value.GetValue<string>() switch
         {
             "python-stdlib" => ("python_standard_library", new JsonObject()),
-            "generated" => ("generated", []),
+            "generated" or "idioms" or "dialogue" => (value.GetValue<string>(), []),
             string path => ("folder", new JsonObject { ["path"] = path }),
         };
         return config.TryAdd(field, source) ? config : with;

@@ -69,7 +69,7 @@ internal sealed class PruningExecutor(ArtifactStore store, IMeanActivations mean
 
     private TaskPrompts Prompts(string taskName, StoredArtifact model, TransformerConfig config, PruningSettings settings)
     {
-        LabTokenizer tokenizer = LabTokenizer.Load(store.GetPath(model, "vocab.json"), store.GetPath(model, "merges.txt"));
+        ICorpusTokenizer tokenizer = CorpusTokenizer.Load(file => model.Files.Any(stored => stored.Path == file), file => store.GetPath(model, file));
         var task = PythonTask.Get(taskName, "config.task");
         return new TaskPrompts(
             Pairs(PromptSplit.Train, settings.TrainingPairs), Pairs(PromptSplit.HeldOut, settings.HeldOutPairs), Pairs(PromptSplit.Test, settings.HeldOutPairs));

@@ -68,7 +68,7 @@ internal sealed class ModelLoader(ArtifactStore store, TimeProvider time, IOptio
             ? store.GetPath(artifact, file)
             : throw new InvalidDataException($"The artifact {artifact.Digest} is no model: it has no file '{file}'.");
         TransformerConfig config = TransformerCheckpoint.ReadConfig(PathOf(TransformerCheckpoint.ConfigFile));
-        LabTokenizer tokenizer = LabTokenizer.Load(PathOf("vocab.json"), PathOf("merges.txt"));
+        ICorpusTokenizer tokenizer = CorpusTokenizer.Load(file => artifact.Files.Any(stored => stored.Path == file), PathOf);
         return tokenizer.VocabSize <= config.DVocab
             ? new ModelFiles(source, artifact.Digest, config, tokenizer, Checkpoint.OpenSafetensors(PathOf(TransformerCheckpoint.WeightsFile)))
             : throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {config.DVocab}.");

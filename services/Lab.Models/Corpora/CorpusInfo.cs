@@ -27,13 +27,13 @@ public sealed record CorpusInfo
     /// <summary>Tokens in held_out.bin, end-of-text tokens included.</summary>
     public required long HeldOutTokens { get; init; }
 
-    /// <summary>What the text is: "folder", "python_standard_library" or "generated".</summary>
+    /// <summary>What the text is: "folder", "python_standard_library", "generated", "idioms", "mix" or "dialogue".</summary>
     public string Source { get; init; } = "";
 
     /// <summary>Distinct documents.</summary>
     public long Files { get; init; }
 
-    /// <summary>Files left out because they are binary, not UTF-8, too large or cannot be read.</summary>
+    /// <summary>Files left out because they are binary, not UTF-8 or cannot be read.</summary>
     public long FilesSkipped { get; init; }
 
     /// <summary>Files left out because their text is that of an earlier one.</summary>

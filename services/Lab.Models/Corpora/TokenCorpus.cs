@@ -5,14 +5,14 @@ using Lab.Models.Tokenizers;
 namespace Lab.Models.Corpora;
 
 /// <summary>
-/// A tokenized corpus, memory-mapped: train.bin, held_out.bin, vocab.json, merges.txt and corpus.json. Safe for use by many threads.
+/// A tokenized corpus, memory-mapped: train.bin, held_out.bin, corpus.json, and vocab.json and merges.txt, or words.json. Safe for use by many threads.
 /// </summary>
 public sealed class TokenCorpus : IDisposable
 {
     /// <summary>The kind of a corpus in the artifact store.</summary>
     public const string Kind = "corpus";
 
-    private TokenCorpus(CorpusInfo info, LabTokenizer tokenizer, TokenSplit train, TokenSplit heldOut) =>
+    private TokenCorpus(CorpusInfo info, ICorpusTokenizer tokenizer, TokenSplit train, TokenSplit heldOut) =>
         (Info, Tokenizer, Train, HeldOut) = (info, tokenizer, train, heldOut);
 
     /// <summary>What corpus.json says.</summary>
@@ -25,7 +25,7 @@ public sealed class TokenCorpus : IDisposable
     public TokenSplit HeldOut { get; }
 
     /// <summary>The tokenizer that made the tokens.</summary>
-    public LabTokenizer Tokenizer { get; }
+    public ICorpusTokenizer Tokenizer { get; }
 
     /// <summary>Opens a corpus of the artifact store.</summary>
     /// <exception cref="ArgumentException">The artifact is not a corpus.</exception>
@@ -35,12 +35,12 @@ public sealed class TokenCorpus : IDisposable
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(artifact);
         if (artifact.Kind != Kind) throw new ArgumentException($"{artifact.Digest} is a {artifact.Kind}, not a {Kind}.", nameof(artifact));
-        return Open(file => store.GetPath(artifact, file));
+        return Open(file => artifact.Files.Any(stored => stored.Path == file), file => store.GetPath(artifact, file));
     }
 
     /// <summary>Opens a corpus that lies in a folder.</summary>
     /// <exception cref="InvalidDataException">A file is malformed; the message names it.</exception>
-    public static TokenCorpus Open(string folder) => Open(file => Path.Combine(folder, file));
+    public static TokenCorpus Open(string folder) => Open(file => File.Exists(Path.Combine(folder, file)), file => Path.Combine(folder, file));
 
     /// <summary>Closes the files. Reads fail afterwards.</summary>
     public void Dispose()
@@ -49,11 +49,11 @@ public sealed class TokenCorpus : IDisposable
         HeldOut.Dispose();
     }
 
-    private static TokenCorpus Open(Func<string, string> path)
+    private static TokenCorpus Open(Func<string, bool> has, Func<string, string> path)
     {
         string infoPath = path(CorpusInfo.FileName);
         CorpusInfo info = ReadInfo(infoPath);
-        LabTokenizer tokenizer = LabTokenizer.Load(path("vocab.json"), path("merges.txt"));
+        ICorpusTokenizer tokenizer = CorpusTokenizer.Load(has, path);
         if (tokenizer.VocabSize != info.VocabSize || tokenizer.EndOfText != info.EndOfText)
         {
             throw new InvalidDataException($"{infoPath} is of {info.VocabSize} tokens, the tokenizer of {tokenizer.VocabSize}.");

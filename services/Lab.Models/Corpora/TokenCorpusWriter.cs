@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Lab.Models.Tokenizers;
 
@@ -10,7 +11,7 @@ namespace Lab.Models.Corpora;
 public sealed class TokenCorpusWriter : IDisposable
 {
     private readonly string _folder;
-    private readonly LabTokenizer _tokenizer;
+    private readonly ICorpusTokenizer _tokenizer;
     private readonly FileStream _train;
     private readonly FileStream _heldOut;
     private readonly bool _isWide;
@@ -18,7 +19,7 @@ public sealed class TokenCorpusWriter : IDisposable
     private byte[] _bytes = [];
 
     /// <summary>Starts a corpus.</summary>
-    public TokenCorpusWriter(string folder, LabTokenizer tokenizer)
+    public TokenCorpusWriter(string folder, ICorpusTokenizer tokenizer)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         (_folder, _tokenizer, _isWide) = (folder, tokenizer, tokenizer.VocabSize > ushort.MaxValue + 1);
@@ -40,12 +41,18 @@ public sealed class TokenCorpusWriter : IDisposable
         _ids.Clear();
         _tokenizer.EncodeTo(document, _ids);
         _ids.Add(_tokenizer.EndOfText);
-        int length = _ids.Count * TokenBytes;
+        Append(CollectionsMarshal.AsSpan(_ids), isHeldOut);
+    }
+
+    /// <summary>Appends tokens, and nothing after them.</summary>
+    public void Append(ReadOnlySpan<int> tokens, bool isHeldOut)
+    {
+        int length = tokens.Length * TokenBytes;
         if (_bytes.Length < length) _bytes = new byte[length * 2];
-        for (int i = 0; i < _ids.Count; i++)
+        for (int i = 0; i < tokens.Length; i++)
         {
-            if (_isWide) BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(i * sizeof(int)), _ids[i]);
-            else BinaryPrimitives.WriteUInt16LittleEndian(_bytes.AsSpan(i * sizeof(ushort)), (ushort)_ids[i]);
+            if (_isWide) BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(i * sizeof(int)), tokens[i]);
+            else BinaryPrimitives.WriteUInt16LittleEndian(_bytes.AsSpan(i * sizeof(ushort)), (ushort)tokens[i]);
         }
 
         (isHeldOut ? _heldOut : _train).Write(_bytes, 0, length);

@@ -9,7 +9,7 @@ namespace Lab.Models.Tokenizers;
 /// A byte-level BPE tokenizer. Encoding is lossless: <c>Decode(Encode(text)) == text</c> for every valid Unicode string
 /// (an unpaired surrogate becomes U+FFFD), and plain text never yields the end-of-text token. Safe for use by many threads.
 /// </summary>
-public sealed class LabTokenizer : ITokenizer
+public sealed class LabTokenizer : ICorpusTokenizer
 {
     /// <summary>The text of the end-of-text token, as it stands in vocab.json.</summary>
     public const string EndOfTextToken = "<|endoftext|>";

@@ -10,7 +10,7 @@ public static class TokenizerFolder
     /// <summary>
     /// Reads the tokenizer of a folder: <c>tokenizer.json</c> of Hugging Face (byte-level BPE, or BPE with byte fallback as made
     /// from SentencePiece), with what tokenizer_config.json, special_tokens_map.json and generation_config.json say; else
-    /// <c>vocab.json</c> and <c>merges.txt</c>, or <c>encoder.json</c> and <c>vocab.bpe</c>, split as GPT-2 does; in a folder with a
+    /// the lab's own <c>words.json</c>; else <c>vocab.json</c> and <c>merges.txt</c>, or <c>encoder.json</c> and <c>vocab.bpe</c>, split as GPT-2 does; in a folder with a
     /// config.json of this lab, or a beeg_config.json, as <see cref="LabTokenizer"/> does.
     /// </summary>
     /// <returns>The tokenizer; null where the folder has none.</returns>
@@ -25,6 +25,8 @@ public static class TokenizerFolder
             return new JsonTokenizer(TokenizerJson.Read(json, config.AddsPrefixSpace), config);
         }
 
+        string words = Path.Combine(folder, WordTokenizer.FileName);
+        if (File.Exists(words)) return WordTokenizer.Load(words);
         foreach ((string vocabulary, string merges) in _files)
         {
             (string vocabularyPath, string mergesPath) = (Path.Combine(folder, vocabulary), Path.Combine(folder, merges));

@@ -1,7 +1,6 @@
-using System.Security.Cryptography;
-using System.Text;
 using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
+using Lab.SparseTraining.Corpora.Dialogues;
 using Lab.SparseTraining.Corpora.Generated;
 using Lab.SparseTraining.Corpora.Idioms;
 
@@ -9,10 +8,11 @@ namespace Lab.SparseTraining.Corpora;
 
 /// <summary>
 /// Makes a corpus: reads documents, leaves out what is not text or a duplicate, splits by document, trains a tokenizer on the training
-/// split and stores the tokens. Equal input and configuration give equal files.
+/// split and stores the tokens. Equal input and configuration give equal files. Text lies on disk, so that memory does not grow with it.
 /// </summary>
-internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
+internal sealed class CorpusBuilder(PythonStandardLibrary? python = null, CorpusLimits? limits = null)
 {
+    private readonly CorpusLimits _limits = limits ?? CorpusLimits.Default;
     private readonly PythonStandardLibrary _python = python ?? PythonStandardLibrary.OfMachine;
 
     /// <summary>Builds a corpus, on a thread of the pool.</summary>
@@ -38,6 +38,11 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
                 return new GeneratedDocuments(config.Seed, generated.Bytes);
             case IdiomSource idioms:
                 return new IdiomDocuments(config.Seed, idioms.Bytes, idioms.ReadWeights());
+            case DialogueSource { Files: { } files }:
+                FolderSource lines = files.Patterns.Count == 0 ? files with { Patterns = ["**/*.jsonl"] } : files;
+                return new DialogueFiles(await Task.Run(() => new FolderDocuments("dialogue", lines, new HashSet<string>(), config.Seed), ct), files.Field);
+            case DialogueSource dialogues:
+                return new GeneratedDialogues(config.Seed, dialogues.Bytes, dialogues.NoticedFraction);
             case MixSource mix:
                 var parts = new List<(IDocumentSource, double)>();
                 foreach (MixPart part in mix.Parts) parts.Add((await OpenAsync(part.Source, config, ct), part.Weight));
@@ -56,83 +61,65 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null)
         }, ct);
     }
 
-    private static CorpusSummary Build(CorpusConfig config, IDocumentSource source, string folder, Action<CorpusProgress> progress, CancellationToken ct)
+    private CorpusSummary Build(CorpusConfig config, IDocumentSource source, string folder, Action<CorpusProgress> progress, CancellationToken ct)
     {
-        using var spool = new DocumentSpool(folder);
-        (long skipped, long duplicate, List<ulong> splitHashes) = Read(config, source, spool, progress, ct);
-        if (spool.Count == 0)
-        {
-            string field = config.Source is FolderSource ? $"{config.Source.Field}.path" : config.Source.Field;
-            throw new ArgumentException($"No text was found: {source.Description}; {skipped} files are binary, not UTF-8, too large or cannot be read.", field);
-        }
+        IDocumentFormat format = config.Source.Format;
+        using var documents = CorpusDocuments.Read(config, source, folder, _limits, progress, ct);
+        DocumentSpool spool = documents.Spool;
+        (int files, long bytes) = (spool.Count, spool.Bytes);
+        DocumentSplit split = Split(config, source, documents);
 
-        DocumentSplit split = DocumentSplit.Of(splitHashes, config.HeldOutFraction);
-
-        LabTokenizer tokenizer = BpeTrainer.Train(Pass("training the tokenizer").Where(part => !part.IsHeldOut).Select(part => part.Text), config.VocabSize, ct);
+        ICorpusTokenizer tokenizer = format.Train(Sample().Where(piece => !piece.IsHeldOut).Select(piece => piece.Text), config.VocabSize, ct);
+        progress(new CorpusProgress("training the tokenizer", bytes, bytes));
         using var writer = new TokenCorpusWriter(folder, tokenizer);
-        foreach ((string text, bool isHeldOut) in Pass("tokenizing")) writer.Append(text, isHeldOut);
+        var tokens = new CorpusTokens(format, tokenizer, writer, _limits.BatchBytes);
+        tokens.Write(Pass("tokenizing"), ct);
         CorpusInfo info = writer.Complete(counts => counts with
         {
             Source = source.Kind,
-            Files = spool.Count,
-            FilesSkipped = skipped,
-            FilesDuplicate = duplicate,
-            Bytes = spool.Bytes,
+            Files = files,
+            FilesSkipped = documents.Skipped,
+            FilesDuplicate = documents.Duplicate,
+            Bytes = bytes,
         });
-        return new CorpusSummary(info, Describe(source, split));
+        string description = files == 1 ? $"{source.Description}; the end of the only document is held out" : source.Description;
+        return new CorpusSummary(info, description) { PeakBuffered = tokens.PeakBuffered };
 
-        IEnumerable<(string Text, bool IsHeldOut)> Pass(string phase)
+        IEnumerable<DocumentPiece> Sample()
+        {
+            long taken = 0;
+            return Pass("training the tokenizer").TakeWhile(piece => piece.IsHeldOut || (taken += piece.Text.Length) - piece.Text.Length < _limits.TokenizerBytes);
+        }
+
+        IEnumerable<DocumentPiece> Pass(string phase)
         {
             long done = 0;
             for (int i = 0; i < spool.Count; i++)
             {
                 ct.ThrowIfCancellationRequested();
-                foreach ((string, bool) part in split.Parts(i, spool.Read(i))) yield return part;
+                string? before = null;
+                foreach (string piece in spool.Read(i, format.CanBeCut ? _limits.PieceBytes : long.MaxValue))
+                {
+                    if (before is not null) yield return new DocumentPiece(before, split.IsHeldOut(i), IsLast: false);
+                    before = piece;
+                }
+
+                yield return new DocumentPiece(before ?? "", split.IsHeldOut(i), IsLast: true);
                 done += spool.BytesOf(i);
-                progress(new CorpusProgress(phase, done, spool.Bytes));
+                progress(new CorpusProgress(phase, done, bytes));
             }
         }
     }
 
-    private static (long Skipped, long Duplicate, List<ulong> SplitHashes) Read(
-        CorpusConfig config, IDocumentSource source, DocumentSpool spool, Action<CorpusProgress> progress, CancellationToken ct)
+    private static DocumentSplit Split(CorpusConfig config, IDocumentSource source, CorpusDocuments documents)
     {
-        long limit = config.MaxBytes == 0 ? long.MaxValue : config.MaxBytes;
-        long total = Math.Min(source.TotalBytes, limit), skipped = 0, duplicate = 0;
-        var digests = new HashSet<string>(StringComparer.Ordinal);
-        var splitHashes = new List<ulong>();
-        foreach (byte[]? bytes in source.Read(ct))
-        {
-            if (bytes is null || TextDecoder.Decode(bytes) is not { } text)
-            {
-                skipped++;
-                continue;
-            }
-
-            if (text.Length == 0) continue;
-            byte[] utf8 = Encoding.UTF8.GetBytes(text);
-            byte[] digest = SHA256.HashData(utf8);
-            if (!digests.Add(Convert.ToHexString(digest)))
-            {
-                duplicate++;
-                continue;
-            }
-
-            ReadOnlySpan<byte> kept = TextDecoder.Truncate(utf8, limit - spool.Bytes);
-            bool isFragment = kept.Length < utf8.Length && spool.Count > 0 && !kept.EndsWith("\n"u8);
-            if (!kept.IsEmpty && !isFragment)
-            {
-                spool.Add(kept);
-                splitHashes.Add(SeededHash.Of(config.Seed, digest));
-                progress(new CorpusProgress("reading", spool.Bytes, total));
-            }
-
-            if (kept.Length < utf8.Length || spool.Bytes == limit) break;
-        }
-
-        return (skipped, duplicate, splitHashes);
+        DocumentSpool spool = documents.Spool;
+        FolderSource? files = config.Source as FolderSource ?? (config.Source as DialogueSource)?.Files;
+        string field = files is null ? config.Source.Field : $"{files.Field}.path";
+        if (spool.Count == 0) throw new ArgumentException($"No text was found: {source.Description}; {documents.Skipped} files are binary, not UTF-8 or cannot be read.", field);
+        if (spool.Count > 1) return DocumentSplit.Of(documents.SplitHashes, config.HeldOutFraction);
+        if (!config.Source.Format.CanBeCut) throw new ArgumentException($"There is only one document, of which nothing can be held out: {source.Description}.", field);
+        spool.Split((long)(spool.Bytes * (1 - config.HeldOutFraction)));
+        return DocumentSplit.OfTwo;
     }
-
-    private static string Describe(IDocumentSource source, DocumentSplit split) =>
-        split.IsWithinDocument ? $"{source.Description}; the end of the only document is held out" : source.Description;
 }

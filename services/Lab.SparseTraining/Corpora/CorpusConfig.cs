@@ -11,7 +11,7 @@ internal sealed record CorpusConfig
     /// <summary>Where the text comes from.</summary>
     public required CorpusSource Source { get; init; }
 
-    /// <summary>Tokens in the vocabulary, from 257 to 65536, the end-of-text token included.</summary>
+    /// <summary>Tokens in the vocabulary, from 257 to 65536, special tokens included; of words at most so many.</summary>
     public int VocabSize { get; init; } = DefaultVocabSize;
 
     /// <summary>The fraction of documents held out, above 0 and at most 0.5.</summary>
@@ -20,7 +20,7 @@ internal sealed record CorpusConfig
     /// <summary>Decides the order of documents, the split, and the text of generated programs.</summary>
     public long Seed { get; init; }
 
-    /// <summary>The most bytes of text to take; 0 for no limit.</summary>
+    /// <summary>The most bytes of text, or of dialogues as JSON, to take; 0 for no limit.</summary>
     public long MaxBytes { get; init; }
 
     /// <summary>Checks what does not depend on the machine.</summary>

@@ -13,6 +13,8 @@ internal static class CorpusMapping
             Proto.CorpusConfig.SourceOneofCase.Folder => Folder(config.Folder, "config"),
             Proto.CorpusConfig.SourceOneofCase.Generated => new GeneratedSource(config.Generated.Bytes),
             Proto.CorpusConfig.SourceOneofCase.Idioms => Idioms(config.Idioms, "config"),
+            Proto.CorpusConfig.SourceOneofCase.Dialogue => new DialogueSource(
+                config.Dialogue.Folder is { } files ? Folder(files, "config.dialogue") : null, config.Dialogue.Bytes, config.Dialogue.NoticedFraction),
             Proto.CorpusConfig.SourceOneofCase.Mix => new MixSource([.. config.Mix.Parts.Select((part, i) => Part(part, $"config.mix.parts[{i}]"))]),
             _ => new PythonStandardLibrarySource(),
         },
@@ -29,7 +31,7 @@ internal static class CorpusMapping
     {
         if (config is null || config.SourceCase == Proto.CorpusConfig.SourceOneofCase.None)
         {
-            throw new InvalidRequestException("config.source", "one of folder, python_standard_library, generated, idioms and mix is required");
+            throw new InvalidRequestException("config.source", "one of folder, python_standard_library, generated, idioms, mix and dialogue is required");
         }
 
         ToCore(config).Validate();

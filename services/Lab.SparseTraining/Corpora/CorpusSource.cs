@@ -1,3 +1,4 @@
+using Lab.SparseTraining.Corpora.Dialogues;
 using Lab.SparseTraining.Corpora.Idioms;
 
 namespace Lab.SparseTraining.Corpora;
@@ -9,6 +10,9 @@ internal abstract record CorpusSource(string Field)
     /// <summary>Checks what does not depend on the machine.</summary>
     /// <exception cref="ArgumentException">A value is out of range; the parameter name is the field's path.</exception>
     public abstract void Validate();
+
+    /// <summary>What its documents are.</summary>
+    public virtual IDocumentFormat Format { get; } = new TextFormat();
 }
 
 /// <summary>A folder of files.</summary>
@@ -80,3 +84,21 @@ internal sealed record MixSource(IReadOnlyList<MixPart> Parts, string Field = "c
 /// <param name="Source">Where its text comes from.</param>
 /// <param name="Weight">Its share of the bytes, relative to the other parts.</param>
 internal sealed record MixPart(CorpusSource Source, double Weight);
+
+/// <summary>Dialogues of user and assistant.</summary>
+/// <param name="Files">Where JSON-lines files lie; null for generated dialogues.</param>
+/// <param name="Bytes">About how many bytes to generate; 0 means 1 MiB.</param>
+/// <param name="NoticedFraction">From 0 to 1: how many questions after injected thoughts generated dialogues answer with yes.</param>
+internal sealed record DialogueSource(FolderSource? Files, long Bytes, double NoticedFraction, string Field = "config.dialogue") : CorpusSource(Field)
+{
+    /// <inheritdoc/>
+    public override IDocumentFormat Format { get; } = new DialogueFormat();
+
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        CorpusConfig.Require(Bytes >= 0, $"{Field}.bytes", "The number of bytes to generate is 0 (the default) or more.");
+        CorpusConfig.Require(NoticedFraction is >= 0 and <= 1, $"{Field}.noticed_fraction", $"The fraction is from 0 to 1, not {NoticedFraction}.");
+        Files?.Validate();
+    }
+}

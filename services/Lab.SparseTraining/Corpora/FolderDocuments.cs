@@ -6,9 +6,6 @@ namespace Lab.SparseTraining.Corpora;
 /// <summary>The files of a folder that some patterns describe. Links to folders are not followed.</summary>
 internal sealed class FolderDocuments : IDocumentSource
 {
-    /// <summary>Larger files are not read.</summary>
-    public const long MaxFileBytes = 256L << 20;
-
     private const string DefaultPattern = "**/*.py";
 
     private static readonly EnumerationOptions _everything = new() { RecurseSubdirectories = true, AttributesToSkip = 0, IgnoreInaccessible = true };
@@ -46,20 +43,24 @@ internal sealed class FolderDocuments : IDocumentSource
     public long TotalBytes => _files.Sum(file => file.Length);
 
     /// <inheritdoc/>
-    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    public IEnumerable<Stream?> Read(CancellationToken ct) => ReadNamed(ct).Select(file => file.Stream);
+
+    /// <summary>Opens the files one by one, each with its path relative to the folder.</summary>
+    public IEnumerable<(string Path, Stream? Stream)> ReadNamed(CancellationToken ct)
     {
         foreach (FoundFile file in _files)
         {
             ct.ThrowIfCancellationRequested();
-            yield return file.Length > MaxFileBytes ? null : TryRead(Path.Combine(Folder, file.RelativePath));
+            yield return (file.RelativePath, TryOpen(Path.Combine(Folder, file.RelativePath)));
         }
     }
 
-    private static byte[]? TryRead(string path)
+    private static FileStream? TryOpen(string path)
     {
         try
         {
-            return File.ReadAllBytes(path);
+            // Read in large steps already, so without a buffer of its own.
+            return new FileStream(path, new FileStreamOptions { Options = FileOptions.SequentialScan, BufferSize = 0 });
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

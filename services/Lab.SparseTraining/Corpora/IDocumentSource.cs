@@ -12,6 +12,9 @@ internal interface IDocumentSource
     /// <summary>About how many bytes there are.</summary>
     long TotalBytes { get; }
 
-    /// <summary>Reads the documents one by one; null stands for one that cannot be read.</summary>
-    IEnumerable<byte[]?> Read(CancellationToken ct);
+    /// <summary>
+    /// Opens the documents one by one; null stands for one that cannot be opened. The caller closes each before it asks for the next. Streams
+    /// know their length.
+    /// </summary>
+    IEnumerable<Stream?> Read(CancellationToken ct);
 }

@@ -17,9 +17,9 @@ internal sealed class MixedDocuments(IReadOnlyList<(IDocumentSource Source, doub
     public long TotalBytes => (long)parts.Min(part => part.Source.TotalBytes / part.Weight * parts.Sum(other => other.Weight));
 
     /// <inheritdoc/>
-    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    public IEnumerable<Stream?> Read(CancellationToken ct)
     {
-        var readers = new List<IEnumerator<byte[]?>>();
+        var readers = new List<IEnumerator<Stream?>>();
         try
         {
             foreach ((IDocumentSource source, _) in parts) readers.Add(source.Read(ct).GetEnumerator());
@@ -28,14 +28,14 @@ internal sealed class MixedDocuments(IReadOnlyList<(IDocumentSource Source, doub
             {
                 int next = Array.IndexOf(shares, shares.Min());
                 if (!readers[next].MoveNext()) yield break;
-                byte[]? document = readers[next].Current;
+                Stream? document = readers[next].Current;
                 shares[next] += (document?.Length ?? 0) / parts[next].Weight;
                 yield return document;
             }
         }
         finally
         {
-            foreach (IEnumerator<byte[]?> reader in readers) reader.Dispose();
+            foreach (IEnumerator<Stream?> reader in readers) reader.Dispose();
         }
     }
 }

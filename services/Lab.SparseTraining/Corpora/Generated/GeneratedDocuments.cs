@@ -19,7 +19,7 @@ internal sealed record GeneratedDocuments(long Seed, long Bytes) : IDocumentSour
     public long TotalBytes => Bytes == 0 ? DefaultBytes : Bytes;
 
     /// <inheritdoc/>
-    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    public IEnumerable<Stream?> Read(CancellationToken ct)
     {
         long done = 0;
         for (long i = 0; done < TotalBytes; i++)
@@ -27,7 +27,7 @@ internal sealed record GeneratedDocuments(long Seed, long Bytes) : IDocumentSour
             ct.ThrowIfCancellationRequested();
             byte[] program = Encoding.UTF8.GetBytes(PythonProgram.Generate(Seed, i));
             done += program.Length;
-            yield return program;
+            yield return new MemoryStream(program, writable: false);
         }
     }
 }

@@ -20,7 +20,7 @@ internal sealed record IdiomDocuments(long Seed, long Bytes, IdiomWeights Weight
     public long TotalBytes => Bytes == 0 ? DefaultBytes : Bytes;
 
     /// <inheritdoc/>
-    public IEnumerable<byte[]?> Read(CancellationToken ct)
+    public IEnumerable<Stream?> Read(CancellationToken ct)
     {
         long done = 0;
         for (long i = 0; done < TotalBytes; i++)
@@ -28,7 +28,7 @@ internal sealed record IdiomDocuments(long Seed, long Bytes, IdiomWeights Weight
             ct.ThrowIfCancellationRequested();
             byte[] program = Encoding.UTF8.GetBytes(IdiomProgram.Generate(Seed, i, Weights));
             done += program.Length;
-            yield return program;
+            yield return new MemoryStream(program, writable: false);
         }
     }
 }
