@@ -118,20 +118,18 @@ internal static unsafe class SparseMatrixProduct
         int columns = operands.Rows.Columns;
         int widest = BlockBytes / (sizeof(float) * TLanes.Count * Math.Max(1, columns));
         int width = TLanes.Count * (widest >= MaxVectors ? MaxVectors : widest >= 2 ? 2 : 1);
-        fixed (ulong* memory = Scratch.Words(((long)columns + TileRows) * width / 2 + 16))
+        ulong* memory = Scratch.OfThread.Words(((long)columns + TileRows) * width / 2 + 16);
+        float* block = Aligned((float*)memory), tile = Aligned(block + (long)columns * width);
+        for (int token = from, count; token < to; token += count)
         {
-            float* block = Aligned((float*)memory), tile = Aligned(block + (long)columns * width);
-            for (int token = from, count; token < to; token += count)
+            int left = to - token;
+            int vectors = Math.Min(width / TLanes.Count, left > 2 * TLanes.Count ? MaxVectors : left > TLanes.Count ? 2 : 1);
+            count = Math.Min(left, vectors * TLanes.Count);
+            switch (vectors)
             {
-                int left = to - token;
-                int vectors = Math.Min(width / TLanes.Count, left > 2 * TLanes.Count ? MaxVectors : left > TLanes.Count ? 2 : 1);
-                count = Math.Min(left, vectors * TLanes.Count);
-                switch (vectors)
-                {
-                    case MaxVectors: Block<TLanes, TVector, Four>(operands, token, count, block, tile); break;
-                    case 2: Block<TLanes, TVector, Two>(operands, token, count, block, tile); break;
-                    default: Block<TLanes, TVector, One>(operands, token, count, block, tile); break;
-                }
+                case MaxVectors: Block<TLanes, TVector, Four>(operands, token, count, block, tile); break;
+                case 2: Block<TLanes, TVector, Two>(operands, token, count, block, tile); break;
+                default: Block<TLanes, TVector, One>(operands, token, count, block, tile); break;
             }
         }
     }

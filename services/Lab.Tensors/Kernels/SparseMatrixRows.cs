@@ -45,20 +45,18 @@ internal sealed unsafe class SparseMatrixRows : IDisposable
         // The dense matrix is read once: its nonzero entries are noted as bits, counted, and then only they are read again.
         Resize(rows, columns);
         int words = (columns + 31) / 32;
-        fixed (ulong* memory = Scratch.Words((long)rows * words / 2 + 1))
+        ulong* memory = Scratch.OfThread.Words((long)rows * words / 2 + 1);
+        uint* bits = (uint*)memory;
+        HostMemory.ForRanges(rows, columns, (from, to) =>
         {
-            uint* bits = (uint*)memory;
-            HostMemory.ForRanges(rows, columns, (from, to) =>
-            {
-                for (int row = from; row < to; row++) Starts[row + 1] = Mark<TLanes, TVector>(dense + (long)row * columns, columns, bits + (long)row * words);
-            });
-            for (int row = 0; row < rows; row++) Starts[row + 1] = checked(Starts[row + 1] + Starts[row]);
-            Reserve(Starts[rows]);
-            HostMemory.ForRanges(rows, words, (from, to) =>
-            {
-                for (int row = from; row < to; row++) Gather(dense + (long)row * columns, row, bits + (long)row * words, words);
-            });
-        }
+            for (int row = from; row < to; row++) Starts[row + 1] = Mark<TLanes, TVector>(dense + (long)row * columns, columns, bits + (long)row * words);
+        });
+        for (int row = 0; row < rows; row++) Starts[row + 1] = checked(Starts[row + 1] + Starts[row]);
+        Reserve(Starts[rows]);
+        HostMemory.ForRanges(rows, words, (from, to) =>
+        {
+            for (int row = from; row < to; row++) Gather(dense + (long)row * columns, row, bits + (long)row * words, words);
+        });
     }
 
     /// <summary>Becomes the transpose of other rows.</summary>
