@@ -33,6 +33,11 @@ public sealed class WordModelTests(HostedLab lab) : IClassFixture<HostedLab>
         TokenizeResponse tokens = await lab.Client.TokenizeAsync(new TokenizeRequest { Model = Name, Text = "tell me about snow" }, cancellationToken: TestContext.Current.CancellationToken);
 
         tokens.Ids.ShouldBe([.. new[] { "tell", "me", "about" }.Select(word => tokenizer.IdOf(word)!.Value), WordTokenizer.Unknown]);
-        (tokens.CharStarts, tokens.CharEnds).ShouldBe(([0, 4, 7, 13], [4, 7, 13, 18]));
+        tokens.CharStarts.ShouldBe([0, 4, 7, 13]);
+        tokens.CharEnds.ShouldBe([4, 7, 13, 18]);
+
+        var chat = new Chat { Messages = { new ChatMessage { Role = "user", Content = "tell dust" } } };
+        TokenizeResponse turns = await lab.Client.TokenizeAsync(new TokenizeRequest { Model = Name, Chats = new Chats { Chats_ = { chat } } }, cancellationToken: TestContext.Current.CancellationToken);
+        turns.Tokens.ShouldBe(["<|user|>", " tell", " dust", "<|end|>", "<|assistant|>"]);
     }
 }

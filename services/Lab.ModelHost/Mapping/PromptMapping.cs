@@ -53,6 +53,7 @@ internal static class PromptMapping
             Proto.ChatTemplate.Llama3 => ChatTemplate.Llama3,
             Proto.ChatTemplate.Gemma => ChatTemplate.Gemma,
             Proto.ChatTemplate.HumanAssistant => ChatTemplate.HumanAssistant,
+            Proto.ChatTemplate.Words => ChatTemplate.Words,
             _ => throw new InvalidRequestException($"{field}.template", $"{(int)chats.Template} is no template."),
         };
 
@@ -75,6 +76,7 @@ internal static class PromptMapping
         ChatTemplate.Llama3 => Proto.ChatTemplate.Llama3,
         ChatTemplate.Gemma => Proto.ChatTemplate.Gemma,
         ChatTemplate.HumanAssistant => Proto.ChatTemplate.HumanAssistant,
+        ChatTemplate.Words => Proto.ChatTemplate.Words,
         _ => Proto.ChatTemplate.Unspecified,
     };
 

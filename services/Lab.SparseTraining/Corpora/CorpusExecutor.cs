@@ -7,7 +7,7 @@ using Proto = Lab.Protos.SparseTraining.V1;
 
 namespace Lab.SparseTraining.Corpora;
 
-/// <summary>Does the work of a CorpusRun. It takes seconds, so an interrupted run begins anew.</summary>
+/// <summary>Does the work of a CorpusRun. An interrupted run begins anew, and gives the same corpus.</summary>
 internal sealed class CorpusExecutor(ArtifactStore store) : IRunExecutor<Proto.CorpusRun>
 {
     public async Task ExecuteAsync(RunContext<Proto.CorpusRun> context, CancellationToken ct)

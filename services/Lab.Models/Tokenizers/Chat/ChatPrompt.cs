@@ -36,6 +36,7 @@ public sealed class ChatPrompt
         return special.ContainsKey("<|im_start|>") ? ChatTemplate.ChatMl
             : special.ContainsKey("<|start_header_id|>") ? ChatTemplate.Llama3
             : special.ContainsKey("<start_of_turn>") ? ChatTemplate.Gemma
+            : special.ContainsKey(WordTokenizer.AssistantToken) ? ChatTemplate.Words
             : null;
     }
 

@@ -18,4 +18,7 @@ public enum ChatTemplate
 
     /// <summary><c>Human: …⏎⏎Assistant: …⏎⏎Human: …⏎⏎Assistant:</c>, plain text. A system message stands without a name. BOS as the tokenizer's own rule for a text.</summary>
     HumanAssistant,
+
+    /// <summary><c>&lt;|user|&gt;…&lt;|end|&gt;&lt;|assistant|&gt;…&lt;|end|&gt;</c>, of models trained on a dialogue corpus of this lab. No system messages. No BOS by default.</summary>
+    Words,
 }

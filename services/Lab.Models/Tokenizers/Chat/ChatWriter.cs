@@ -22,6 +22,9 @@ internal sealed class ChatWriter(ITokenizer tokenizer, IReadOnlyList<ChatMessage
             case ChatTemplate.HumanAssistant:
                 WriteHumanAssistant();
                 break;
+            case ChatTemplate.Words:
+                WriteWords();
+                break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(template), template, "There is no such template.");
         }
@@ -112,6 +115,19 @@ internal sealed class ChatWriter(ITokenizer tokenizer, IReadOnlyList<ChatMessage
         }
 
         if (options.AddGenerationPrompt) Text("\n\nAssistant:");
+    }
+
+    private void WriteWords()
+    {
+        for (int i = 0; i < messages.Count; i++)
+        {
+            if (messages[i].Role == ChatRole.System) throw new ArgumentException("Dialogues of words have no system turn.", $"messages[{i}].role");
+            Marker(messages[i].Role == ChatRole.User ? WordTokenizer.UserToken : WordTokenizer.AssistantToken);
+            Content(i, trim: false);
+            if (!IsOpen(i)) Marker(WordTokenizer.EndOfTurnToken);
+        }
+
+        if (options.AddGenerationPrompt) Marker(WordTokenizer.AssistantToken);
     }
 
     private bool IsOpen(int message) => options.ContinueFinalMessage && message == messages.Count - 1;
