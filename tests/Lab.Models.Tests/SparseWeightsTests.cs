@@ -11,7 +11,7 @@ public sealed class SparseWeightsTests
     private const double Tolerance = 1e-5;
 
     private static readonly Gen<(TransformerConfig Config, double Density, int Seed)> Models = Gen.Select(
-        Gen.Int[1, 2], Gen.Int[1, 5], Gen.Int[4, 24], Gen.Int[1, 200], Gen.Int[1, 80], Gen.Bool, Gen.Double[0, 0.5], Gen.Int,
+        Gen.Int[1, 2], Gen.Int[1, 5], Gen.Int[4, 24], Gen.Int[1, 200], Gen.Int[2, 80], Gen.Bool, Gen.Double[0, 0.5], Gen.Int,
         (layers, heads, dHead, dMlp, vocabulary, hasBias, density, seed) => (
             new TransformerConfig
             {
@@ -137,7 +137,7 @@ public sealed class SparseWeightsTests
         return new Transformer(config, new TransformerWeights(config, (_, shape) =>
         {
             using Tensor values = randn(shape, generator: generator), drawn = rand(shape, generator: generator), kept = drawn < density;
-            return values * kept;
+            return values.mul_(Math.Min(1, 2 / Math.Sqrt(1 + density * shape[^1]))) * kept;
         }));
     }
 
