@@ -16,7 +16,10 @@ internal static unsafe class HostMemory
     public static float* Address(Tensor tensor)
     {
         if (!IsAddressable(tensor)) throw new ArgumentException("Needs a contiguous FP32 tensor on the CPU.", nameof(tensor));
-        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+        if (tensor.numel() <= int.MaxValue / sizeof(float)) return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+        // A span ends at 2 GiB, so it is taken of the first element alone.
+        using Tensor first = tensor.as_strided([1], [1]);
+        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 
     /// <summary>The address of a contiguous INT64 tensor of this many elements on the CPU. The tensor must outlive its use.</summary>

@@ -57,4 +57,22 @@ public sealed class SparseProjectionTests
         using Tensor weight = ones(10, 10);
         Should.Throw<ArgumentOutOfRangeException>(() => SparseProjection.Apply(weight, 39, NeuronAxis.Rows, 4)).Message.ShouldContain("40");
     }
+
+    [Theory]
+    [InlineData(1, 1000, 10)]
+    [InlineData(333, 77, 5000)]
+    [InlineData(1000, 300, 4687)]
+    [InlineData(64, 64, 4095)]
+    [InlineData(64, 64, 0)]
+    public void Apply_DistinctMagnitudes_EqualsTorchTopK(int rows, int columns, int k)
+    {
+        using var scope = NewDisposeScope();
+        using Generator generator = new(6);
+        // A shuffled ladder of magnitudes with random signs: nothing ties.
+        Tensor weight = (randperm(rows * columns, generator: generator).to(ScalarType.Float32) + 1).mul_(randn([rows * columns], generator: generator).sign_()).view(rows, columns);
+        (_, Tensor indices) = weight.abs().flatten().topk(k, 0);
+        Tensor expected = zeros_like(weight).view(-1).index_copy(0, indices, weight.view(-1)[indices]).view(rows, columns);
+        SparseProjection.Apply(weight, k);
+        weight.HasSameElements(expected).ShouldBeTrue();
+    }
 }
