@@ -4,7 +4,8 @@ namespace Lab.Tensors;
 
 /// <summary>
 /// Puts the tensors of a frame stream together again. Trusts nothing: shape, type, byte counts, sequence and checksums are
-/// checked, and a header is refused before any memory is taken for it. Holds at most one tensor. Not thread-safe.
+/// checked, and a header is refused before any memory is taken for it. Holds at most one tensor. Not thread-safe. Who is done with a
+/// large tensor may give its memory back to <see cref="HostBufferPool.Shared"/>, for the next of its size.
 /// </summary>
 /// <param name="maxTensorBytes">The most bytes that one tensor may take in memory, encoded copy included; by default 1 GiB, never above 2 GiB.</param>
 /// <param name="maxTotalBytes">The most bytes that all tensors of the stream may have together; by default no limit.</param>
@@ -61,7 +62,7 @@ public sealed class TensorFrameReader(long maxTensorBytes = 1L << 30, long maxTo
         _received = 0;
         _sequence = 0;
         // A single chunk's own memory serves as the tensor's.
-        _encoded = header.ChunkCount <= 1 ? [] : GC.AllocateUninitializedArray<byte>((int)header.ByteCount);
+        _encoded = header.ChunkCount <= 1 ? [] : HostBufferPool.Shared.Rent((int)header.ByteCount);
         return header.ChunkCount == 0 ? Finish(default) : null;
     }
 

@@ -68,7 +68,11 @@ internal sealed class HostUnderTest : IAsyncDisposable
             if (response.Summary is not null) summary = response.Summary;
             else if (response.Frame is null) continue;
             else if (!assembles) bytes += response.Frame.Chunk?.Data.Length ?? 0;
-            else if (reader.Accept(response.Frame) is { } tensor) bytes += tensor.Data.Length;
+            else if (reader.Accept(response.Frame) is { } tensor)
+            {
+                bytes += tensor.Data.Length;
+                HostBufferPool.Shared.Return(tensor);
+            }
         }
 
         reader.Complete();
