@@ -12,7 +12,10 @@ internal sealed class BatchSampler(TokenSplit split, int batchSize, int length, 
     private readonly long[] _buffer = new long[batchSize * (length + 1)];
 
     /// <summary>The batch of a step: [batch, length + 1], the last position being a target only.</summary>
-    public Tensor Batch(long step)
+    public Tensor Batch(long step) => tensor(Read(step), batchSize, length + 1);
+
+    /// <summary>As <see cref="Batch"/>, row by row, in memory that the next call overwrites.</summary>
+    public long[] Read(long step)
     {
         ulong state = Mix((ulong)seed * 0x9E3779B97F4A7C15 ^ Mix((ulong)step + 1));
         long places = split.Length - length;
@@ -22,7 +25,7 @@ internal sealed class BatchSampler(TokenSplit split, int batchSize, int length, 
             split.Read((long)(state % (ulong)places), _buffer.AsSpan(row * (length + 1), length + 1));
         }
 
-        return tensor(_buffer, batchSize, length + 1);
+        return _buffer;
     }
 
     /// <summary>SplitMix64's finalizer (Steele, Lea and Flood 2014).</summary>

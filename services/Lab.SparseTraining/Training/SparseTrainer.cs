@@ -1,5 +1,6 @@
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.SparseTraining.Training.Steps;
 using static TorchSharp.torch;
 
 namespace Lab.SparseTraining.Training;
@@ -17,6 +18,7 @@ internal sealed class SparseTrainer : IDisposable
     private readonly BatchSampler _sampler;
     private readonly HeldOutEvaluator _evaluator;
     private readonly TrainingSchedule _schedule;
+    private readonly TrainingPass? _pass;
 
     public SparseTrainer(TransformerConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
     {
@@ -29,6 +31,7 @@ internal sealed class SparseTrainer : IDisposable
         _schedule = new TrainingSchedule(recipe);
         Model = new Transformer(config, TransformerWeights.Initialize(config, seed));
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
+        if (TrainingPass.Supports(Model)) _pass = new TrainingPass(Model, recipe.BatchSize, config.NCtx);
         _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);
         _evaluator = new HeldOutEvaluator(heldOut, config.NCtx, recipe.EvaluationTokens, recipe.BatchSize);
     }
@@ -63,14 +66,19 @@ internal sealed class SparseTrainer : IDisposable
     /// <exception cref="ArithmeticException">The loss is not finite.</exception>
     public StepResult Step()
     {
-        using var scope = NewDisposeScope();
-        Tensor loss = HeldOutEvaluator.NextTokenLoss(Model, _sampler.Batch(StepsTaken));
-        double value = loss.item<float>();
-        if (!double.IsFinite(value)) throw new ArithmeticException($"The loss became {value} at step {StepsTaken}; a lower learning rate may help.");
-        loss.backward();
+        double loss;
+        try
+        {
+            loss = _pass?.Run(_sampler.Read(StepsTaken)) ?? RunWithAutograd();
+        }
+        catch (ArithmeticException e)
+        {
+            throw new ArithmeticException($"Step {StepsTaken}: {e.Message} A lower learning rate may help.", e);
+        }
+
         double rms = _optimizer.Step(StepsTaken);
         StepsTaken++;
-        return new StepResult(StepsTaken, value, rms);
+        return new StepResult(StepsTaken, loss, rms);
     }
 
     /// <summary>Evaluates on the held-out split.</summary>
@@ -81,7 +89,18 @@ internal sealed class SparseTrainer : IDisposable
 
     public void Dispose()
     {
+        _pass?.Dispose();
         _optimizer.Dispose();
         Model.Dispose();
+    }
+
+    private double RunWithAutograd()
+    {
+        using var scope = NewDisposeScope();
+        Tensor loss = HeldOutEvaluator.NextTokenLoss(Model, _sampler.Batch(StepsTaken));
+        double value = loss.item<float>();
+        if (!double.IsFinite(value)) throw new ArithmeticException($"The loss became {value}.");
+        loss.backward();
+        return value;
     }
 }

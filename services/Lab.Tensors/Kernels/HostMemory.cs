@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace Lab.Tensors.Kernels;
 
 /// <summary>Direct access to the memory of CPU tensors, and the split of loops over cores.</summary>
-internal static unsafe class HostMemory
+public static unsafe class HostMemory
 {
     /// <summary>Whether the kernels can work on this tensor in place: FP32, contiguous, on the CPU.</summary>
     public static bool IsAddressable(Tensor tensor) =>

@@ -6,6 +6,8 @@ namespace Lab.Tensors.Kernels;
 /// </summary>
 internal sealed unsafe class Scratch
 {
+    private const int LineFloats = 16;
+
     [ThreadStatic]
     private static Scratch? _ofThread;
 
@@ -15,6 +17,7 @@ internal sealed unsafe class Scratch
     private int[] _largest = [];
     private int[] _ofNeurons = [];
     private double[] _sums = [];
+    private float[] _floats = [];
 
     public static Scratch OfThread => _ofThread ??= new Scratch();
 
@@ -35,6 +38,13 @@ internal sealed unsafe class Scratch
 
     /// <summary>Partial sums.</summary>
     public double* Sums(long count) => Room(ref _sums, count);
+
+    /// <summary>Floats, from the beginning of a cache line on.</summary>
+    public float* Floats(long count)
+    {
+        nuint address = (nuint)Room(ref _floats, count + LineFloats);
+        return (float*)((address + (LineFloats * sizeof(float)) - 1) & ~((nuint)(LineFloats * sizeof(float)) - 1));
+    }
 
     private static T* Room<T>(ref T[] array, long count)
         where T : unmanaged
