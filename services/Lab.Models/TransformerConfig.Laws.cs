@@ -46,6 +46,7 @@ public sealed partial record TransformerConfig
         Require(NormEpsilon is >= 0 and < 1, "eps", $"must be at least 0 and below 1, not {NormEpsilon}");
         Require(double.IsFinite(NormGainOffset), "norm_gain_offset", "must be finite");
         Require(Positions == PositionKind.Concatenated ? DPos is >= 1 and <= 1 << 16 : DPos == 0, "d_pos_emb", $"must be positive where positions are concatenated, and else 0, not {DPos}");
+        Require(!SinusoidalPositions || Positions == PositionKind.Concatenated, "sinusoidal_cat_pos_emb", "needs concatenated positions");
         Require((Positions == PositionKind.Rotary) == (Rotary is not null), "rotary", "must be there for rotary positions, and only then");
         Require(Rotary is null || DHead % 2 == 0, "d_head", $"must be even for rotary positions, not {DHead}");
         Rotary?.Validate("rotary");

@@ -94,6 +94,11 @@ public sealed partial record TransformerConfig
     [JsonPropertyName("d_pos_emb")]
     public int DPos { get; init; }
 
+    /// <summary>Whether concatenated positions are fixed sinusoids, which are not trained.</summary>
+    /// <value>The default value is false.</value>
+    [JsonPropertyName("sinusoidal_cat_pos_emb")]
+    public bool SinusoidalPositions { get; init; }
+
     /// <summary>The rotation of full-attention layers, for <see cref="PositionKind.Rotary"/>.</summary>
     [JsonPropertyName("rotary")]
     public RotaryConfig? Rotary { get; init; }
@@ -191,6 +196,11 @@ public sealed partial record TransformerConfig
     /// <value>The default value is false.</value>
     [JsonPropertyName("enable_bigram_table")]
     public bool BigramTable { get; init; }
+
+    /// <summary>Whether that table is trained; else it holds what was counted in a corpus.</summary>
+    /// <value>The default value is true.</value>
+    [JsonPropertyName("learnable_bigram_table")]
+    public bool LearnedBigramTable { get; init; } = true;
 
     /// <summary>Whether a constant [d_vocab] is added to the logits. It is not trained.</summary>
     /// <value>The default value is false.</value>

@@ -21,21 +21,7 @@ public static class SafetensorsWriter
     {
         HostTensor[] ordered = Order(tensors);
         ReadOnlyMemory<byte> header = BuildHeader(ordered, metadata);
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
-            {
-                WriteTo(stream, header, ordered);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
+        WholeFile.Write(path, stream => WriteTo(stream, header, ordered));
     }
 
     /// <summary>The bytes of a file that <see cref="Write"/> would write.</summary>

@@ -74,6 +74,12 @@ public sealed class StoredDataType
     /// <returns>The stored type.</returns>
     public static StoredDataType Of(TensorDataType type) => Known.Values.First(known => known.HostType == type);
 
+    /// <summary>The type under which elements of a libtorch type are stored.</summary>
+    /// <param name="type">The type in libtorch.</param>
+    /// <exception cref="ArgumentException">No file here holds elements of that type.</exception>
+    public static StoredDataType Of(torch.ScalarType type) => Known.Values.FirstOrDefault(known => known.ScalarType == type)
+        ?? throw new ArgumentException($"Elements of type {type} are not stored.", nameof(type));
+
     /// <summary>The code.</summary>
     /// <returns>Text such as <c>F32</c>.</returns>
     public override string ToString() => Code;

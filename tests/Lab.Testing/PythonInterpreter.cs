@@ -20,11 +20,18 @@ public static class PythonInterpreter
 
     /// <summary>Compiles programs, all in one process.</summary>
     /// <returns>What is wrong with them; empty if nothing is; null if there is no Python 3 on this machine.</returns>
-    public static async Task<string?> CompileAsync(IEnumerable<string> programs, CancellationToken ct)
+    public static Task<string?> CompileAsync(IEnumerable<string> programs, CancellationToken ct) => RunAsync(Script, JsonSerializer.Serialize(programs.ToArray()), ct);
+
+    /// <summary>Runs a script of Python's standard library alone.</summary>
+    /// <param name="script">The script.</param>
+    /// <param name="input">What it reads from its standard input.</param>
+    /// <param name="ct">Stops waiting for it.</param>
+    /// <returns>What it writes, errors last; null if there is no Python 3 on this machine.</returns>
+    public static async Task<string?> RunAsync(string script, string input, CancellationToken ct)
     {
         using var process = new Process
         {
-            StartInfo = new ProcessStartInfo("python3", ["-I", "-c", Script]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true },
+            StartInfo = new ProcessStartInfo("python3", ["-I", "-c", script]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true },
         };
         try
         {
@@ -36,7 +43,7 @@ public static class PythonInterpreter
         }
 
         Task<string> output = process.StandardOutput.ReadToEndAsync(ct), errors = process.StandardError.ReadToEndAsync(ct);
-        await JsonSerializer.SerializeAsync(process.StandardInput.BaseStream, programs.ToArray(), cancellationToken: ct);
+        await process.StandardInput.WriteAsync(input.AsMemory(), ct);
         process.StandardInput.Close();
         await process.WaitForExitAsync(ct);
         return await output + await errors;

@@ -64,14 +64,25 @@ internal sealed class ModelLoader(ArtifactStore store, TimeProvider time, IOptio
     {
         StoredArtifact artifact = await store.GetAsync(source.Version, ct);
         await store.VerifyAsync(artifact, ct);
-        string PathOf(string file) => artifact.Files.Any(stored => stored.Path == file)
-            ? store.GetPath(artifact, file)
-            : throw new InvalidDataException($"The artifact {artifact.Digest} is no model: it has no file '{file}'.");
-        TransformerConfig config = TransformerCheckpoint.ReadConfig(PathOf(TransformerCheckpoint.ConfigFile));
-        ICorpusTokenizer tokenizer = CorpusTokenizer.Load(file => artifact.Files.Any(stored => stored.Path == file), PathOf);
-        return tokenizer.VocabSize <= config.DVocab
-            ? new ModelFiles(source, artifact.Digest, config, tokenizer, Checkpoint.OpenSafetensors(PathOf(TransformerCheckpoint.WeightsFile)))
-            : throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {config.DVocab}.");
+        bool Has(string file) => artifact.Files.Any(stored => stored.Path == file);
+        string PathOf(string file) => Has(file) ? store.GetPath(artifact, file) : throw new InvalidDataException($"The artifact {artifact.Digest} is no model: it has no file '{file}'.");
+        ICorpusTokenizer tokenizer = CorpusTokenizer.Load(Has, PathOf);
+        // Of a model in both formats, the lab's own is read; one in openai/circuit_sparsity's alone is served as well.
+        bool isTheirs = !Has(TransformerCheckpoint.ConfigFile) && Has(CircuitSparsityFolder.ConfigFile);
+        TransformerConfig? own = isTheirs ? null : TransformerCheckpoint.ReadConfig(PathOf(TransformerCheckpoint.ConfigFile));
+        ICheckpoint checkpoint = isTheirs ? Checkpoint.OpenPickle(PathOf(CircuitSparsityFolder.WeightsFile)) : Checkpoint.OpenSafetensors(PathOf(TransformerCheckpoint.WeightsFile));
+        bool isDone = false;
+        try
+        {
+            TransformerConfig config = own ?? ModelFolder.ReadCircuitSparsityConfig(PathOf(CircuitSparsityFolder.ConfigFile), checkpoint);
+            if (tokenizer.VocabSize > config.DVocab) throw new InvalidDataException($"The artifact {artifact.Digest} has a tokenizer of {tokenizer.VocabSize} tokens for a model of {config.DVocab}.");
+            isDone = true;
+            return new ModelFiles(source, artifact.Digest, config, tokenizer, checkpoint);
+        }
+        finally
+        {
+            if (!isDone) checkpoint.Dispose();
+        }
     }
 
     private static async Task<ModelFiles> OpenFolderAsync(ModelSource source, string folder, CancellationToken ct)

@@ -5,7 +5,7 @@ namespace Lab.Models.Folders;
 
 /// <summary>
 /// A folder with a model: Hugging Face's (config.json; model.safetensors, or shards and their index), openai/circuit_sparsity's
-/// (beeg_config.json, final_model.pt), or one that was written here.
+/// (beeg_config.json, final_model.pt), or one that was written here (config.json, model.safetensors), which may stand beside theirs.
 /// </summary>
 public sealed class ModelFolder : IDisposable
 {
@@ -28,7 +28,8 @@ public sealed class ModelFolder : IDisposable
     {
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"There is no folder {folder}.");
         string sparse = Path.Combine(folder, CircuitSparsityConfig.FileName), config = Path.Combine(folder, HuggingFaceConfig.FileName);
-        bool isSparse = File.Exists(sparse);
+        // A model that was written here may be kept in both formats; its weights are then read from safetensors, which have its own config.
+        bool isSparse = File.Exists(sparse) && !(IsOwn(config) && File.Exists(Path.Combine(folder, Checkpoints.Checkpoint.SafetensorsFileName)));
         if (!isSparse && !File.Exists(config)) throw new FileNotFoundException($"{folder} has neither {HuggingFaceConfig.FileName} nor {CircuitSparsityConfig.FileName}.");
         ICheckpoint checkpoint = Checkpoints.Checkpoint.Open(folder);
         try
@@ -65,18 +66,34 @@ public sealed class ModelFolder : IDisposable
     {
         ConfigJson json = ConfigJson.Read(file);
         bool Has(string name) => checkpoint.Tensors.ContainsKey(name);
-        if (Path.GetFileName(file) != CircuitSparsityConfig.FileName && json.Text("model_type") == "lab") return TransformerCheckpoint.ReadConfig(file);
+        if (Path.GetFileName(file) != CircuitSparsityConfig.FileName && IsOwn(json)) return TransformerCheckpoint.ReadConfig(file);
+        return Checked(file, () => Path.GetFileName(file) == CircuitSparsityConfig.FileName
+            ? CircuitSparsityConfig.ToConfig(json, Has)
+            : HuggingFaceConfig.ToConfig(json, Has("lm_head.weight") || Has("language_model.lm_head.weight")));
+    }
+
+    /// <summary>Reads a config of openai/circuit_sparsity's, whatever its file is named.</summary>
+    /// <param name="file">Its path.</param>
+    /// <param name="checkpoint">The weights: some settings are known by what is there.</param>
+    /// <exception cref="InvalidDataException">It is malformed, or asks for what is not supported.</exception>
+    public static TransformerConfig ReadCircuitSparsityConfig(string file, ICheckpoint checkpoint) =>
+        Checked(file, () => CircuitSparsityConfig.ToConfig(ConfigJson.Read(file), checkpoint.Tensors.ContainsKey));
+
+    private static TransformerConfig Checked(string file, Func<TransformerConfig> read)
+    {
         try
         {
-            return Path.GetFileName(file) == CircuitSparsityConfig.FileName
-                ? CircuitSparsityConfig.ToConfig(json, Has).Validate()
-                : HuggingFaceConfig.ToConfig(json, Has("lm_head.weight") || Has("language_model.lm_head.weight")).Validate();
+            return read().Validate();
         }
         catch (ArgumentException e)
         {
             throw new InvalidDataException($"{file}: {e.Message}", e);
         }
     }
+
+    private static bool IsOwn(string config) => File.Exists(config) && IsOwn(ConfigJson.Read(config));
+
+    private static bool IsOwn(ConfigJson json) => json.Text("model_type") == "lab";
 
     /// <inheritdoc/>
     public void Dispose() => _checkpoint.Dispose();

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Lab.Artifacts;
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Folders;
 using Lab.ServiceDefaults.Runs;
 using Lab.Tensors;
 using Proto = Lab.Protos.SparseTraining.V1;
@@ -30,6 +31,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
                 TrainingCurve curve = Train(context, trainer, token);
                 Directory.CreateDirectory(folder);
                 TransformerCheckpoint.Save(trainer.Model, folder);
+                CircuitSparsityFolder.Save(trainer.Model, folder);
                 WriteRecord(folder, config, curve);
                 return true;
             },
