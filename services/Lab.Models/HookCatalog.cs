@@ -27,6 +27,13 @@ public sealed class HookCatalog
         UnembedOut = Add("unembed.hook_out", -1, [Batch, Pos, DVocab], aliases.UnembedOut);
     }
 
+    /// <summary>The hooks that a model of this config has, under the keys that its family usually has.</summary>
+    public static HookCatalog Of(TransformerConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        return new HookCatalog(config, ParameterNames.Of(config.Family, null));
+    }
+
     /// <summary>All hooks, in the order of the forward pass.</summary>
     public IReadOnlyList<HookPoint> All => _hooks;
 

@@ -5,6 +5,7 @@ using Lab.ServiceDefaults.Errors;
 using Lab.ServiceDefaults.Runs;
 using Lab.SparseTraining.Corpora;
 using Lab.SparseTraining.Training;
+using Lab.SparseTraining.Training.Interventions;
 
 namespace Lab.SparseTraining;
 
@@ -39,11 +40,12 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
     public override async Task<TrainingRun> CreateTrainingRun(CreateTrainingRunRequest request, ServerCallContext context)
     {
         TrainingMapping.Validate(request.Config);
-        if (await store.FindAsync(request.Config.Corpus, context.CancellationToken) is not { Kind: "corpus" })
+        if (await store.FindAsync(request.Config.Corpus, context.CancellationToken) is not { Kind: "corpus" } corpus)
         {
             throw new InvalidRequestException("config.corpus", $"no corpus {request.Config.Corpus} is stored");
         }
 
+        if (request.Config.Interventions.Count > 0) await TrainingInterventions.RequireAsync(store, corpus, request.Config, context.CancellationToken);
         return trainings.Create(request.RunId, new TrainingRun { Config = request.Config });
     }
 

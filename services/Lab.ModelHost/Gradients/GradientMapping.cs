@@ -1,6 +1,7 @@
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Sources;
 using Lab.Models.Gradients;
+using Lab.Models.Interventions.Messages;
 using Lab.Models.Interventions;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;

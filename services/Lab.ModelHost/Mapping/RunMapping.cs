@@ -1,5 +1,6 @@
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
+using Lab.Models.Interventions.Messages;
 using Lab.Models.Interventions;
 using Lab.Protos.ModelHost.V1;
 using Lab.Protos.Tensor.V1;

@@ -4,6 +4,7 @@ using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
 using Lab.ModelHost.Scheduling;
 using Lab.ModelHost.Statistics;
+using Lab.Models.Interventions.Messages;
 using Lab.Models.Statistics;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;

@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using Lab.Artifacts;
 using Lab.ModelHost.Passes;
+using Lab.Models.Interventions.Messages;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
@@ -16,7 +17,7 @@ namespace Lab.ModelHost.Sources;
 internal sealed class TensorSources(ArtifactStore store, IntactFiles intact, RunLimits limits)
 {
     /// <summary>The most bytes that all stored tensors of a request may have together, as FP32: 256 MiB.</summary>
-    public const int MaxStoredBytes = 256 << 20;
+    public const int MaxStoredBytes = InterventionMessages.MaxTensorBytes;
 
     private const string Extension = ".safetensors";
     private static readonly ConcurrentDictionary<string, bool> HasSources = new(StringComparer.Ordinal);

@@ -1,5 +1,7 @@
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Interventions;
+using Lab.SparseTraining.Training.Interventions;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -17,9 +19,30 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
+        using AliveNeurons alive = new(model);
+        return new HeldOutEvaluation(MeanLoss((tokens, _) => NextTokenLoss(model, tokens, alive), ct), alive.CountDead());
+    }
+
+    /// <summary>The mean cross-entropy under interventions, on the same windows, in nats per token.</summary>
+    public double LossUnder(TrainingInterventions interventions, Transformer model, CancellationToken ct)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        return MeanLoss(
+            (tokens, batch) =>
+            {
+                // Steps are numbered from 0 on: the draws of an evaluation are its own, and the same each time.
+                using InterventionTap? tap = interventions.TapFor(-1 - batch, tokens.data<long>().ToArray(), isCounted: false);
+                return NextTokenLoss(model, tokens, tap);
+            },
+            ct);
+    }
+
+    /// <summary>The mean over all windows.</summary>
+    private double MeanLoss(Func<Tensor, long, Tensor> lossOf, CancellationToken ct)
+    {
         long windows = Math.Max(1, Math.Min(maxTokens, split.Length - 1) / length);
         long stride = Math.Max(1, (split.Length - 1) / windows);
-        using AliveNeurons alive = new(model);
         long[] buffer = new long[batchSize * (length + 1)];
         double sum = 0;
         for (long first = 0; first < windows; first += batchSize)
@@ -29,10 +52,10 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
             int rows = (int)Math.Min(batchSize, windows - first);
             for (int row = 0; row < rows; row++) split.Read((first + row) * stride, buffer.AsSpan(row * (length + 1), length + 1));
             Tensor tokens = tensor(buffer.AsSpan(0, rows * (length + 1)).ToArray(), rows, length + 1);
-            sum += NextTokenLoss(model, tokens, alive).item<float>() * rows;
+            sum += lossOf(tokens, first / batchSize).item<float>() * rows;
         }
 
-        return new HeldOutEvaluation(sum / windows, alive.CountDead());
+        return sum / windows;
     }
 
     /// <summary>Mean cross-entropy of each next token, in nats.</summary>

@@ -1,5 +1,7 @@
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Interventions;
+using Lab.SparseTraining.Training.Interventions;
 using Lab.SparseTraining.Training.Steps;
 using static TorchSharp.torch;
 
@@ -19,8 +21,9 @@ internal sealed class SparseTrainer : IDisposable
     private readonly HeldOutEvaluator _evaluator;
     private readonly TrainingSchedule _schedule;
     private readonly TrainingPass? _pass;
+    private readonly TrainingInterventions? _interventions;
 
-    public SparseTrainer(TransformerConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed)
+    public SparseTrainer(TransformerConfig config, TrainingRecipe recipe, TokenSplit train, TokenSplit heldOut, long seed, IReadOnlyList<InterventionRule>? interventions = null)
     {
         if (train.Length <= config.NCtx || heldOut.Length <= config.NCtx)
         {
@@ -29,6 +32,7 @@ internal sealed class SparseTrainer : IDisposable
 
         Recipe = recipe;
         _schedule = new TrainingSchedule(recipe);
+        if (interventions is { Count: > 0 }) _interventions = new TrainingInterventions(config, interventions, recipe.BatchSize, seed);
         Model = new Transformer(config, TransformerWeights.Initialize(config, seed));
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
         if (TrainingPass.Supports(Model)) _pass = new TrainingPass(Model, recipe.BatchSize, config.NCtx);
@@ -62,14 +66,19 @@ internal sealed class SparseTrainer : IDisposable
         return Model.Weights.All.Sum(parameter => parameter.Value.count_nonzero().item<long>());
     }
 
+    /// <summary>The interventions under which it trains; null without any.</summary>
+    public TrainingInterventions? Interventions => _interventions;
+
     /// <summary>Takes one step.</summary>
     /// <exception cref="ArithmeticException">The loss is not finite.</exception>
     public StepResult Step()
     {
         double loss;
+        using InterventionTap? tap = _interventions?.TapFor(StepsTaken, _sampler.Read(StepsTaken));
         try
         {
-            loss = _pass?.Run(_sampler.Read(StepsTaken)) ?? RunWithAutograd();
+            // Nothing can be changed within the pass by hand.
+            loss = (tap is null ? _pass?.Run(_sampler.Read(StepsTaken)) : null) ?? RunWithAutograd(tap);
         }
         catch (ArithmeticException e)
         {
@@ -84,6 +93,9 @@ internal sealed class SparseTrainer : IDisposable
     /// <summary>Evaluates on the held-out split.</summary>
     public HeldOutEvaluation Evaluate(CancellationToken ct) => _evaluator.Evaluate(Model, ct);
 
+    /// <summary>The loss on the held-out split under the interventions of the training, in nats per token; null without any.</summary>
+    public double? EvaluateIntervened(CancellationToken ct) => _interventions is null ? null : _evaluator.LossUnder(_interventions, Model, ct);
+
     /// <summary>Continues after this many steps; parameters and moments have been restored.</summary>
     public void ContinueFrom(long stepsTaken) => StepsTaken = stepsTaken;
 
@@ -94,10 +106,10 @@ internal sealed class SparseTrainer : IDisposable
         Model.Dispose();
     }
 
-    private double RunWithAutograd()
+    private double RunWithAutograd(InterventionTap? tap)
     {
         using var scope = NewDisposeScope();
-        Tensor loss = HeldOutEvaluator.NextTokenLoss(Model, _sampler.Batch(StepsTaken));
+        Tensor loss = HeldOutEvaluator.NextTokenLoss(Model, _sampler.Batch(StepsTaken), tap);
         double value = loss.item<float>();
         if (!double.IsFinite(value)) throw new ArithmeticException($"The loss became {value}.");
         loss.backward();

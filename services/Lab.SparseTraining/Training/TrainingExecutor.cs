@@ -6,6 +6,7 @@ using Lab.Models;
 using Lab.Models.Corpora;
 using Lab.Models.Folders;
 using Lab.ServiceDefaults.Runs;
+using Lab.SparseTraining.Training.Interventions;
 using Lab.Tensors;
 using Proto = Lab.Protos.SparseTraining.V1;
 
@@ -21,13 +22,14 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
         using TokenCorpus corpus = TokenCorpus.Open(store, corpusArtifact);
         TransformerConfig architecture = TrainingMapping.ToTransformerConfig(config.Model, corpus.Tokenizer.VocabSize);
         TrainingRecipe recipe = TrainingMapping.ToRecipe(config.Recipe);
+        InterventionRules interventions = await InterventionRules.ReadAsync(store, config, corpus.Tokenizer, ct);
 
         await using TensorWorker worker = new(context.Run.Name);
         string folder = Path.Combine(context.WorkFolder, "model");
         await worker.RunAsync(
             token =>
             {
-                using SparseTrainer trainer = new(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed);
+                using SparseTrainer trainer = new(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules);
                 TrainingCurve curve = Train(context, trainer, token);
                 Directory.CreateDirectory(folder);
                 TransformerCheckpoint.Save(trainer.Model, folder);
@@ -40,7 +42,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
 
         ArtifactProvenance provenance = new(
             "training.train",
-            new Dictionary<string, string> { ["corpus"] = corpusArtifact.Digest },
+            new Dictionary<string, string>(interventions.Artifacts) { ["corpus"] = corpusArtifact.Digest },
             JsonNode.Parse(JsonFormatter.Default.Format(config))!.AsObject(),
             config.Seed);
         StoredArtifact model = await store.PutAsync("model", provenance, (target, _) => CopyAsync(folder, target), ct);
@@ -74,8 +76,10 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
             StepResult result = trainer.Step();
             bool evaluates = result.Step % recipe.EvaluationInterval == 0 || result.Step == recipe.Steps;
             HeldOutEvaluation? evaluation = evaluates ? trainer.Evaluate(ct) : null;
+            double? intervenedLoss = evaluates && context.Run.Config.EvaluateInterventions ? trainer.EvaluateIntervened(ct) : null;
             bool hasPoint = curve.Add(result.Step, result.Loss, evaluation?.Loss, () => trainer.L0Fraction);
             monitor.Report(result, evaluation, hasPoint ? curve.Points[^1] : null);
+            if (trainer.Interventions is { } interventions) monitor.ReportInterventions(interventions.Counts, intervenedLoss);
             if (result.Step % recipe.CheckpointInterval == 0) Checkpoint(context, trainer, curve);
         }
 

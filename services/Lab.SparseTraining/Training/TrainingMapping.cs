@@ -74,6 +74,7 @@ internal static class TrainingMapping
         }
 
         Require(!string.IsNullOrEmpty(config?.Corpus), "corpus", "is required");
+        Require(config is not { EvaluateInterventions: true, Interventions.Count: 0 }, "evaluate_interventions", "needs interventions");
         Proto.ModelConfig model = config?.Model ?? new Proto.ModelConfig();
         int dModel = Or(model.DModel, 128), dHead = Or(model.DHead, 16);
         Require(model.NLayers is >= 0 and <= 64, "model.n_layers", $"must be from 1 to 64, not {model.NLayers}");

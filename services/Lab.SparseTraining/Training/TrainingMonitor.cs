@@ -35,6 +35,15 @@ internal sealed class TrainingMonitor(RunContext<Proto.TrainingRun> context, Spa
         });
     }
 
+    /// <summary>Tells of the interventions that it trains under.</summary>
+    /// <param name="sequences">Sequences that were changed somewhere, and all.</param>
+    /// <param name="heldOutLoss">The held-out loss under them, if it was measured.</param>
+    public void ReportInterventions((long Changed, long All) sequences, double? heldOutLoss) => context.Update(run =>
+    {
+        run.Status.Metrics["intervened_fraction"] = (double)sequences.Changed / sequences.All;
+        if (heldOutLoss is { } loss) run.Status.Metrics["held_out_loss_intervened"] = loss;
+    });
+
     /// <summary>Counts, once the training has ended.</summary>
     public void ReportEnd()
     {

@@ -2,6 +2,7 @@ using Lab.Models;
 using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
 using Lab.SparseTraining.Training;
+using Lab.SparseTraining.Training.Interventions;
 using Lab.Testing;
 
 namespace Lab.SparseTraining.Tests.Training;
@@ -51,7 +52,8 @@ internal sealed class TinyTraining : IDisposable
         EvaluationTokens = 64,
     };
 
-    public SparseTrainer Start(TrainingRecipe? recipe = null, long seed = 1) => new(Config, recipe ?? Recipe, Corpus.Train, Corpus.HeldOut, seed);
+    public SparseTrainer Start(TrainingRecipe? recipe = null, long seed = 1, IReadOnlyList<InterventionRule>? interventions = null, TransformerConfig? config = null) =>
+        new(config ?? Config, recipe ?? Recipe, Corpus.Train, Corpus.HeldOut, seed, interventions);
 
     public void Dispose()
     {

@@ -1,32 +1,42 @@
-using Lab.ModelHost.Sources;
-using Lab.Models.Interventions;
-using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
 using Case = Lab.Protos.ModelHost.V1.Intervention.OperationOneofCase;
 using Proto = Lab.Protos.ModelHost.V1;
 
-namespace Lab.ModelHost.Mapping;
+namespace Lab.Models.Interventions.Messages;
 
-/// <summary>Interventions and weight edits of requests. Stored tensors are inline already: see <see cref="TensorSources"/>.</summary>
-internal static class InterventionMapping
+/// <summary>
+/// Interventions and weight edits that came as messages. Tensors must be inline: what reads those of the store puts them there
+/// first. What is wrong is an <see cref="ArgumentException"/> whose ParamName is the field's path.
+/// </summary>
+public static class InterventionMessages
 {
-    /// <summary>Interventions; each has a selector and an operation.</summary>
+    /// <summary>The most bytes that a tensor of a message may have once it is inline: 256 MiB.</summary>
+    public const int MaxTensorBytes = 256 << 20;
+
+    /// <summary>Interventions, at most 4096; each has a selector and an operation.</summary>
+    /// <param name="interventions">The messages.</param>
+    /// <param name="field">The path of the list, for errors.</param>
     public static IReadOnlyList<Intervention> ToCore(this IReadOnlyCollection<Proto.Intervention> interventions, string field)
     {
-        SelectorMapping.RequireCount(interventions.Count, field);
+        SelectorMessages.RequireCount(interventions.Count, field);
         return [.. interventions.Select((intervention, i) => ToCore(intervention, $"{field}[{i}]"))];
     }
 
-    /// <summary>Weight edits.</summary>
+    /// <summary>Weight edits, at most 4096.</summary>
+    /// <param name="edits">The messages.</param>
+    /// <param name="field">The path of the list, for errors.</param>
     public static IReadOnlyList<WeightEdit> ToCore(this IReadOnlyCollection<Proto.WeightEdit> edits, string field)
     {
-        SelectorMapping.RequireCount(edits.Count, field);
+        SelectorMessages.RequireCount(edits.Count, field);
         return [.. edits.Select((edit, i) => ToCore(edit, $"{field}[{i}]"))];
     }
 
-    private static Intervention ToCore(Proto.Intervention intervention, string field)
+    /// <summary>One intervention.</summary>
+    /// <param name="intervention">The message.</param>
+    /// <param name="field">Its path, for errors.</param>
+    public static Intervention ToCore(this Proto.Intervention intervention, string field)
     {
-        if (intervention.Selector is null) throw new InvalidRequestException($"{field}.selector", "A selector is required.");
+        if (intervention.Selector is null) throw new ArgumentException("A selector is required.", $"{field}.selector");
         InterventionOperation operation = intervention.OperationCase switch
         {
             Case.Set => new InterventionOperation.Set(Value(intervention.Set.Value, $"{field}.set.value")),
@@ -47,7 +57,7 @@ internal static class InterventionMapping
                 Value(intervention.SwapSubspace.Directions, $"{field}.swap_subspace.directions"), intervention.SwapSubspace.SourceRow),
             Case.Freeze => new InterventionOperation.Freeze(),
             Case.Skip => new InterventionOperation.Skip(),
-            _ => throw new InvalidRequestException(field, "An operation is required, such as set or add."),
+            _ => throw new ArgumentException("An operation is required, such as set or add.", field),
         };
         return new Intervention(intervention.Selector.ToCore($"{field}.selector"), operation, intervention.AllowUnfired);
     }
@@ -65,10 +75,10 @@ internal static class InterventionMapping
     {
         Proto.StrengthUnit.Unspecified or Proto.StrengthUnit.Absolute => StrengthUnit.Absolute,
         Proto.StrengthUnit.ResidualNorm => StrengthUnit.ResidualNorm,
-        _ => throw new InvalidRequestException(field, $"{(int)unit} is no unit."),
+        _ => throw new ArgumentException($"{(int)unit} is no unit.", field),
     };
 
     private static HostTensor Value(Proto.TensorSource? value, string field) => value?.Inline is { } inline
-        ? inline.ToHost($"{field}.inline", TensorSources.MaxStoredBytes)
-        : throw new InvalidRequestException(field, "A value is required.");
+        ? inline.ToHost($"{field}.inline", MaxTensorBytes)
+        : throw new ArgumentException("A value is required.", field);
 }
