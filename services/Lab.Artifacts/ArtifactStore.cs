@@ -143,6 +143,12 @@ public sealed partial class ArtifactStore
         return bytes;
     }
 
+    /// <summary>Checks a name before there is anything that it could point at.</summary>
+    /// <param name="name">"models/quotes-sparse".</param>
+    /// <param name="field">What the exception names.</param>
+    /// <exception cref="ArgumentException">It is malformed.</exception>
+    public static void ValidateName(string name, string field) => ArtifactNames.Validate(name, field);
+
     /// <summary>Points a name at an artifact, from now on and instead of what it pointed at before.</summary>
     /// <exception cref="ArgumentException">The name or the digest is malformed.</exception>
     /// <exception cref="KeyNotFoundException">There is no artifact of this digest.</exception>

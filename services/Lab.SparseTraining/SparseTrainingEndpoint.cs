@@ -10,7 +10,7 @@ using Lab.SparseTraining.Training.Interventions;
 namespace Lab.SparseTraining;
 
 /// <summary>The gRPC surface: validates, then hands over to the durable runs.</summary>
-internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, RunRegistry<TrainingRun> trainings, ArtifactStore store)
+internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, RunRegistry<TrainingRun> trainings, TrainingForks forks, ArtifactStore store)
     : SparseTrainingService.SparseTrainingServiceBase
 {
     public override Task<CorpusRun> CreateCorpusRun(CreateCorpusRunRequest request, ServerCallContext context)
@@ -45,8 +45,9 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
             throw new InvalidRequestException("config.corpus", $"no corpus {request.Config.Corpus} is stored");
         }
 
+        await forks.CheckAsync(request.Config, context.CancellationToken);
         if (request.Config.Interventions.Count > 0) await TrainingInterventions.RequireAsync(store, corpus, request.Config, context.CancellationToken);
-        return trainings.Create(request.RunId, new TrainingRun { Config = request.Config });
+        return trainings.Create(request.RunId, new TrainingRun { Config = request.Config }, folder => forks.Prepare(request.Config, folder));
     }
 
     public override Task<TrainingRun> GetTrainingRun(GetTrainingRunRequest request, ServerCallContext context) =>
@@ -62,7 +63,13 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
         Task.FromResult(trainings.Cancel(request.Name));
 
     public override Task<TrainingRun> ResumeTrainingRun(ResumeTrainingRunRequest request, ServerCallContext context) =>
-        Task.FromResult(trainings.Resume(request.Name));
+        Task.FromResult(trainings.Resume(request.Name, run => run.StopRequested = false));
+
+    public override Task<TrainingRun> StopTrainingRun(StopTrainingRunRequest request, ServerCallContext context) =>
+        Task.FromResult(trainings.Change(request.Name, TrainingRunMapping.Stop));
+
+    public override Task<TrainingRun> ExtendTrainingRun(ExtendTrainingRunRequest request, ServerCallContext context) =>
+        Task.FromResult(trainings.Reopen(request.Name, run => TrainingRunMapping.Extend(run, request)));
 
     public override Task WatchTrainingRun(WatchTrainingRunRequest request, IServerStreamWriter<TrainingRun> responses, ServerCallContext context) =>
         responses.WriteAllAsync(trainings.Watch(request.Name, context.CancellationToken), context.CancellationToken);

@@ -22,6 +22,7 @@ public static class SparseTrainingServices
             TorchRuntime.Configure(options.Threads);
             return new ArtifactStore(Path.Combine(options.Data, "artifacts"), services.GetRequiredService<TimeProvider>());
         });
+        builder.Services.AddSingleton<MatmulPeak>().AddSingleton<TrainingForks>();
         // One training at a time: each uses all cores.
         builder.Services.AddRuns<CorpusRun, CorpusExecutor>("corpusRuns");
         builder.Services.AddRuns<TrainingRun, TrainingExecutor>("trainingRuns");

@@ -72,7 +72,7 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
         }));
         // As a kill would leave it: the record of the run knows of steps that no checkpoint has.
         run.Curve.Count.ShouldBe(18);
-        File.Delete(Path.Combine(WorkFolder, "checkpoint.safetensors"));
+        foreach (long step in CheckpointFolder.StepsIn(WorkFolder)) File.Delete(CheckpointFolder.PathOf(WorkFolder, step));
 
         await ExecuteAsync(run, Ct);
 
@@ -168,7 +168,7 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
     {
         RunContext<TrainingRun> context = new(run.Clone(), WorkFolder, isResumed: run.Curve.Count > 0, Update, TimeProvider.System);
         TrainingRun? stored = null;
-        await new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), TimeProvider.System).ExecuteAsync(context, ct);
+        await new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), new MatmulPeak(TimeProvider.System), TimeProvider.System).ExecuteAsync(context, ct);
         return stored;
 
         void Update(Action<TrainingRun> change, bool persist)

@@ -12,7 +12,7 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
 {
     private static readonly TimeSpan PersistInterval = TimeSpan.FromSeconds(1);
     private readonly Lock _lock = new();
-    private readonly TRun _run = record.Run;
+    private TRun _run = record.Run;
     private TaskCompletionSource _changed = NewSignal();
     private TaskCompletionSource _ended = NewSignal();
     private CancellationTokenSource? _execution;
@@ -121,18 +121,51 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
     }
 
     /// <summary>Returns a FAILED or CANCELLED run to the queue; whether it did.</summary>
-    public bool TryResume()
+    public bool TryResume(Action<TRun>? change)
     {
         lock (_lock)
         {
             if (_run.Status.State is not (RunState.Failed or RunState.Cancelled)) return false;
-            _run.Status.State = RunState.Queued;
-            _run.Status.Error = null;
-            _run.Status.EndTime = null;
-            _ended = NewSignal();
+            change?.Invoke(_run);
+            Requeue();
             Changed();
             return true;
         }
+    }
+
+    /// <summary>Changes a run at the wish of a caller; it is on disk on return.</summary>
+    /// <param name="change">Its exceptions pass through, and then nothing has changed.</param>
+    /// <param name="requeue">Whether the run, which must have ended, returns to the queue.</param>
+    public void Change(Action<TRun> change, bool requeue)
+    {
+        lock (_lock)
+        {
+            TRun before = _run;
+            TRun changed = _run.Clone();
+            change(changed);
+            _run = changed;
+            TaskCompletionSource ended = _ended;
+            if (requeue) Requeue();
+            try
+            {
+                Persist(mustPersist: true);
+            }
+            catch (IOException)
+            {
+                (_run, _ended) = (before, ended);
+                throw;
+            }
+
+            Signal();
+        }
+    }
+
+    private void Requeue()
+    {
+        _run.Status.State = RunState.Queued;
+        _run.Status.Error = null;
+        _run.Status.EndTime = null;
+        _ended = NewSignal();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);

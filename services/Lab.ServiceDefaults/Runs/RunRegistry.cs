@@ -70,10 +70,14 @@ public sealed partial class RunRegistry<TRun> : BackgroundService
     /// </summary>
     /// <param name="runId">1 to 63 lower-case letters, digits and hyphens, beginning with a letter; empty lets the registry choose.</param>
     /// <param name="run">The run with its config filled in. Its name and status are ignored.</param>
+    /// <param name="prepare">
+    /// Puts what a new run begins with into its work folder. Its exceptions pass through, and then the run does not exist. Not called
+    /// for a run that exists.
+    /// </param>
     /// <exception cref="InvalidRequestException">The ID is malformed: field "run_id".</exception>
     /// <exception cref="AbortedException">The ID exists with another config.</exception>
     /// <exception cref="IOException">The run could not be stored; then it does not exist.</exception>
-    public TRun Create(string runId, TRun run)
+    public TRun Create(string runId, TRun run, Action<string>? prepare = null)
     {
         string id = runId.Length == 0 ? $"run-{Guid.NewGuid().ToString("n")[..12]}" : runId;
         if (!IdPattern.IsMatch(id) || id.EndsWith('\n'))
@@ -95,7 +99,7 @@ public sealed partial class RunRegistry<TRun> : BackgroundService
             created.Name = $"{_settings.Collection}/{id}";
             created.Status = new RunStatus { State = RunState.Queued, CreateTime = Timestamp.FromDateTimeOffset(_time.GetUtcNow()) };
             var record = new RunRecord<TRun>(id, request, created);
-            _store.Create(record);
+            _store.Create(record, prepare);
             RunEntry<TRun> entry = _entries[id] = NewEntry(record);
             Enqueue(entry);
             return entry.Snapshot();
@@ -127,13 +131,49 @@ public sealed partial class RunRegistry<TRun> : BackgroundService
     public TRun Cancel(string name) => Find(name).Cancel();
 
     /// <summary>Returns a FAILED or CANCELLED run to the queue, to go on from its last checkpoint; does nothing to others.</summary>
+    /// <param name="name">"{collection}/{id}".</param>
+    /// <param name="change">Changes what callers asked of the run, if it is resumed.</param>
     /// <inheritdoc cref="Get"/>
-    public TRun Resume(string name)
+    public TRun Resume(string name, Action<TRun>? change = null)
     {
         RunEntry<TRun> entry = Find(name);
-        if (entry.TryResume()) Enqueue(entry);
+        if (entry.TryResume(change)) Enqueue(entry);
         return entry.Snapshot();
     }
+
+    /// <summary>Changes what callers asked of a run; it is on disk on return, and the executor finds it in its next update.</summary>
+    /// <param name="name">"{collection}/{id}".</param>
+    /// <param name="change">Changes a copy of the run that takes its place; throws, and then nothing has changed, if the run does not allow it.</param>
+    /// <exception cref="IOException">The run could not be stored, and has not changed.</exception>
+    /// <inheritdoc cref="Get"/>
+    public TRun Change(string name, Action<TRun> change)
+    {
+        RunEntry<TRun> entry = Find(name);
+        entry.Change(change, requeue: false);
+        return entry.Snapshot();
+    }
+
+    /// <summary>Changes what callers asked of a run that has ended, and returns it to the queue, whatever its state.</summary>
+    /// <exception cref="FailedPreconditionException">The run has not ended: "NOT_ENDED".</exception>
+    /// <inheritdoc cref="Change"/>
+    public TRun Reopen(string name, Action<TRun> change)
+    {
+        RunEntry<TRun> entry = Find(name);
+        entry.Change(
+            run =>
+            {
+                if (!run.Status.State.IsFinal())
+                    throw new FailedPreconditionException("NOT_ENDED", $"{name} has not ended.");
+                change(run);
+            },
+            requeue: true);
+        Enqueue(entry);
+        return entry.Snapshot();
+    }
+
+    /// <summary>The folder in which a run's executor works.</summary>
+    /// <inheritdoc cref="Get"/>
+    public string WorkFolder(string name) => _store.FolderOf(Find(name).Id);
 
     /// <summary>
     /// The run as it stands and after each change until it ends, at most ten times a second. A slow reader skips snapshots, never the

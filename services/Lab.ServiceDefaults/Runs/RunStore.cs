@@ -50,7 +50,7 @@ internal sealed partial class RunStore<TRun>
     }
 
     /// <summary>Stores a new run in an empty folder: what a run that never came to be, or a corrupt one, left there goes.</summary>
-    public void Create(RunRecord<TRun> record)
+    public void Create(RunRecord<TRun> record, Action<string>? prepare = null)
     {
         var folder = new DirectoryInfo(FolderOf(record.Id));
         try
@@ -62,10 +62,11 @@ internal sealed partial class RunStore<TRun>
                 else entry.Delete();
             }
 
+            prepare?.Invoke(folder.FullName);
             Write(record.Id, RequestFile, record.Request);
             Write(record.Id, RunFile, record.Run);
         }
-        catch (IOException)
+        catch (Exception)
         {
             if (!folder.EnumerateFiles("*" + CorruptSuffix).Any()) folder.Delete(recursive: true);
             throw;

@@ -7,11 +7,6 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace Lab.SparseTraining.Training;
 
-/// <summary>What an evaluation on the held-out split found.</summary>
-/// <param name="Loss">Cross-entropy in nats per token.</param>
-/// <param name="DeadNeurons">MLP neurons that were zero at every position.</param>
-internal readonly record struct HeldOutEvaluation(double Loss, int DeadNeurons);
-
 /// <summary>Evaluates a model on the same evenly spaced windows of the held-out split every time.</summary>
 internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTokens, int batchSize)
 {
@@ -19,8 +14,8 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using AliveNeurons alive = new(model);
-        return new HeldOutEvaluation(MeanLoss((tokens, _) => NextTokenLoss(model, tokens, alive), ct), alive.CountDead());
+        using EvaluationTap measured = new(model);
+        return measured.ToEvaluation(MeanLoss((tokens, _) => NextTokenLoss(model, tokens, measured), ct));
     }
 
     /// <summary>The mean cross-entropy under interventions, on the same windows, in nats per token.</summary>
@@ -64,25 +59,5 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
         long length = tokens.shape[1] - 1;
         Tensor logits = model.Forward(tokens.narrow(1, 0, length), tap);
         return F.cross_entropy(logits.flatten(0, 1), tokens.narrow(1, 1, length).flatten());
-    }
-
-    private sealed class AliveNeurons(Transformer model) : IActivationTap, IDisposable
-    {
-        private readonly Tensor[] _alive = [.. model.Hooks.Blocks.Select(_ => zeros(model.Config.DMlp, ScalarType.Bool).DetachFromDisposeScope())];
-
-        public bool Wants(HookPoint hook) => hook == model.Hooks.Blocks[Math.Max(0, hook.Layer)].MlpPost;
-
-        public Tensor At(HookPoint hook, Tensor x)
-        {
-            _alive[hook.Layer].logical_or_(x.ne(0).flatten(0, 1).any(0));
-            return x;
-        }
-
-        public int CountDead() => _alive.Sum(layer => (int)(layer.numel() - layer.count_nonzero().item<long>()));
-
-        public void Dispose()
-        {
-            foreach (Tensor layer in _alive) layer.Dispose();
-        }
     }
 }

@@ -69,6 +69,14 @@ internal sealed class SparseTrainer : IDisposable
     /// <summary>The interventions under which it trains; null without any.</summary>
     public TrainingInterventions? Interventions => _interventions;
 
+    /// <summary>Nonzero fraction of each parameter, in the weights' order.</summary>
+    public IDictionary<string, double> NonzeroFractions()
+    {
+        using var scope = NewDisposeScope();
+        return new OrderedDictionary<string, double>(Model.Weights.All.Select(
+            parameter => KeyValuePair.Create(parameter.Name, (double)parameter.Value.count_nonzero().item<long>() / parameter.Value.numel())));
+    }
+
     /// <summary>Takes one step.</summary>
     /// <exception cref="ArithmeticException">The loss is not finite.</exception>
     public StepResult Step()

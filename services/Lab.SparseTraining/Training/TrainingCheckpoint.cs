@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
 using Lab.Tensors;
@@ -10,13 +11,20 @@ namespace Lab.SparseTraining.Training;
 
 /// <summary>
 /// Everything that a training needs to continue bit for bit: parameters, both moments, the step and the curve, in one
-/// safetensors file with a SHA-256 over its tensors. Batches are functions of the step, so no generator has state.
+/// safetensors file with a SHA-256 over all of it. Batches are functions of the step, so no generator has state.
 /// </summary>
 internal static class TrainingCheckpoint
 {
-    private const string FileName = "checkpoint.safetensors";
+    private const string DigestKey = "sha256";
 
-    public static void Save(string folder, SparseTrainer trainer, TrainingCurve curve)
+    private static readonly JsonFormatter Formatter = new(JsonFormatter.Settings.Default);
+
+    /// <summary>Writes a checkpoint atomically.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="trainer">The training.</param>
+    /// <param name="curve">Its curve.</param>
+    /// <param name="write">Writes the file; a seam.</param>
+    public static void Save(string path, SparseTrainer trainer, TrainingCurve curve, CheckpointWriter? write = null)
     {
         List<HostTensor> tensors = [];
         foreach ((string name, Tensor parameter, Tensor first, Tensor second) in trainer.Optimizer.State)
@@ -26,23 +34,23 @@ internal static class TrainingCheckpoint
             tensors.Add(second.ToHost($"second_moment/{name}"));
         }
 
-        JsonFormatter formatter = new(JsonFormatter.Settings.Default);
-        SafetensorsWriter.Write(Path.Combine(folder, FileName), tensors, new Dictionary<string, string>
+        SortedDictionary<string, string> metadata = new(StringComparer.Ordinal)
         {
             ["step"] = trainer.StepsTaken.ToString(CultureInfo.InvariantCulture),
-            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(point => formatter.Format(point))),
-            ["pending_sum"] = curve.Pending.Sum.ToString("R", CultureInfo.InvariantCulture),
-            ["pending_count"] = curve.Pending.Count.ToString(CultureInfo.InvariantCulture),
-            ["sha256"] = Digest(tensors),
-        });
+            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(item => Formatter.Format(item))),
+            ["evaluations"] = JsonSerializer.Serialize(curve.Evaluations.Select(item => Formatter.Format(item))),
+            ["pending_sum"] = curve.Tail.Sum.ToString("R", CultureInfo.InvariantCulture),
+            ["pending_count"] = curve.Tail.Count.ToString(CultureInfo.InvariantCulture),
+            ["gradient_rms"] = curve.Tail.GradientRms.ToString("R", CultureInfo.InvariantCulture),
+        };
+        metadata[DigestKey] = Digest(tensors, metadata);
+        (write ?? SafetensorsWriter.Write)(path, tensors, metadata);
     }
 
-    /// <summary>Restores the trainer and the curve; does nothing where there is no checkpoint.</summary>
+    /// <summary>Restores the trainer and the curve. Where it throws, the trainer is not to be used.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is corrupt or belongs to another model.</exception>
-    public static void TryRestore(string folder, SparseTrainer trainer, TrainingCurve curve)
+    public static void Restore(string path, SparseTrainer trainer, TrainingCurve curve)
     {
-        string path = Path.Combine(folder, FileName);
-        if (!File.Exists(path)) return;
         using SafetensorsFile file = SafetensorsFile.Open(path);
         List<HostTensor> tensors = [];
         using var scope = NewDisposeScope();
@@ -54,11 +62,14 @@ internal static class TrainingCheckpoint
             Restore($"second_moment/{name}", second);
         }
 
-        if (Metadata("sha256") != Digest(tensors)) throw new InvalidDataException($"{path} is corrupt: its tensors do not have the recorded SHA-256.");
+        if (Metadata(DigestKey) != Digest(tensors, file.Metadata)) throw new InvalidDataException($"{path} is corrupt: its bytes do not have the recorded SHA-256.");
         curve.Restore(
             JsonSerializer.Deserialize<string[]>(Metadata("curve"))!.Select(Proto.TrainingPoint.Parser.ParseJson),
-            double.Parse(Metadata("pending_sum"), CultureInfo.InvariantCulture),
-            int.Parse(Metadata("pending_count"), CultureInfo.InvariantCulture));
+            JsonSerializer.Deserialize<string[]>(Metadata("evaluations"))!.Select(Proto.TrainingEvaluation.Parser.ParseJson),
+            new CurveTail(
+                double.Parse(Metadata("pending_sum"), CultureInfo.InvariantCulture),
+                int.Parse(Metadata("pending_count"), CultureInfo.InvariantCulture),
+                double.Parse(Metadata("gradient_rms"), CultureInfo.InvariantCulture)));
         trainer.ContinueFrom(long.Parse(Metadata("step"), CultureInfo.InvariantCulture));
 
         void Restore(string name, Tensor target)
@@ -73,10 +84,15 @@ internal static class TrainingCheckpoint
         string Metadata(string key) => file.Metadata.GetValueOrDefault(key) ?? throw new InvalidDataException($"{path} has no metadata {key}.");
     }
 
-    private static string Digest(List<HostTensor> tensors)
+    private static string Digest(List<HostTensor> tensors, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (HostTensor tensor in tensors) hash.AppendData(tensor.Data.Span);
+        foreach ((string key, string value) in metadata.Where(item => item.Key != DigestKey).OrderBy(item => item.Key, StringComparer.Ordinal))
+        {
+            hash.AppendData(Encoding.UTF8.GetBytes($"{key.Length}:{key}{value.Length}:{value}"));
+        }
+
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 }

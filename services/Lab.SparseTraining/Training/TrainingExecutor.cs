@@ -1,10 +1,6 @@
-using System.Diagnostics;
-using System.Text.Json.Nodes;
-using Google.Protobuf;
 using Lab.Artifacts;
 using Lab.Models;
 using Lab.Models.Corpora;
-using Lab.Models.Folders;
 using Lab.ServiceDefaults.Runs;
 using Lab.SparseTraining.Training.Interventions;
 using Lab.Tensors;
@@ -12,8 +8,12 @@ using Proto = Lab.Protos.SparseTraining.V1;
 
 namespace Lab.SparseTraining.Training;
 
-/// <summary>Does the work of a TrainingRun: trains on its own tensor thread, checkpoints, and stores the model.</summary>
-internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) : IRunExecutor<Proto.TrainingRun>
+/// <summary>Does the work of a TrainingRun: trains on its own tensor thread, checkpoints, publishes, and stores the model.</summary>
+/// <param name="store">Has the corpus and takes the models.</param>
+/// <param name="peak">The machine's rate.</param>
+/// <param name="time">The clock.</param>
+/// <param name="write">Writes checkpoints; a seam.</param>
+internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, TimeProvider time, CheckpointWriter? write = null) : IRunExecutor<Proto.TrainingRun>
 {
     public async Task ExecuteAsync(RunContext<Proto.TrainingRun> context, CancellationToken ct)
     {
@@ -21,103 +21,44 @@ internal sealed class TrainingExecutor(ArtifactStore store, TimeProvider time) :
         StoredArtifact corpusArtifact = await store.GetAsync(config.Corpus, ct);
         using TokenCorpus corpus = TokenCorpus.Open(store, corpusArtifact);
         TransformerConfig architecture = TrainingMapping.ToTransformerConfig(config.Model, corpus.Tokenizer.VocabSize);
-        TrainingRecipe recipe = TrainingMapping.ToRecipe(config.Recipe);
+        TrainingRecipe recipe = TrainingRunMapping.ToRecipe(context.Run);
         InterventionRules interventions = await InterventionRules.ReadAsync(store, config, corpus.Tokenizer, ct);
+        TrainedModel model = new(store, context, corpusArtifact, interventions);
 
         await using TensorWorker worker = new(context.Run.Name);
-        string folder = Path.Combine(context.WorkFolder, "model");
-        await worker.RunAsync(
-            token =>
-            {
-                using SparseTrainer trainer = new(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules);
-                TrainingCurve curve = Train(context, trainer, token);
-                Directory.CreateDirectory(folder);
-                TransformerCheckpoint.Save(trainer.Model, folder);
-                CircuitSparsityFolder.Save(trainer.Model, folder);
-                WriteRecord(folder, config, curve);
-                return true;
-            },
-            ct);
-        corpus.Tokenizer.Save(folder);
-
-        ArtifactProvenance provenance = new(
-            "training.train",
-            new Dictionary<string, string>(interventions.Artifacts) { ["corpus"] = corpusArtifact.Digest },
-            JsonNode.Parse(JsonFormatter.Default.Format(config))!.AsObject(),
-            config.Seed);
-        StoredArtifact model = await store.PutAsync("model", provenance, (target, _) => CopyAsync(folder, target), ct);
-        if (config.OutputName.Length > 0) await store.SetNameAsync(config.OutputName, model.Digest, ct);
-        context.Update(run => run.Model = model.Digest, persist: true);
-        Directory.Delete(folder, recursive: true);
-    }
-
-    private TrainingCurve Train(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, CancellationToken ct)
-    {
-        TrainingRecipe recipe = trainer.Recipe;
-        TrainingCurve curve = new(recipe.Steps);
-        TrainingCheckpoint.TryRestore(context.WorkFolder, trainer, curve);
-        // Points beyond the checkpoint are of steps that are taken again.
-        context.Update(run =>
+        TrainingSession session = await worker.RunAsync(
+            _ => new TrainingSession(context, new SparseTrainer(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules), write, peak, time), ct);
+        try
         {
-            run.Curve.Clear();
-            run.Curve.Add(curve.Points);
-        });
-
-        TrainingMonitor monitor = new(context, trainer, time.GetTimestamp(), time);
-        while (trainer.StepsTaken < recipe.Steps && !HasReachedTarget(trainer, curve))
+            while (!await worker.RunAsync(token => TrainOn(session, model, token), ct))
+                await PublishAsync(context, await model.StoreAsync(corpus, ct), session.Trainer.StepsTaken, ct);
+        }
+        finally
         {
-            if (ct.IsCancellationRequested)
-            {
-                // Cancelled, or the service stops: what is done is kept.
-                Checkpoint(context, trainer, curve);
-                ct.ThrowIfCancellationRequested();
-            }
-
-            StepResult result = trainer.Step();
-            bool evaluates = result.Step % recipe.EvaluationInterval == 0 || result.Step == recipe.Steps;
-            HeldOutEvaluation? evaluation = evaluates ? trainer.Evaluate(ct) : null;
-            double? intervenedLoss = evaluates && context.Run.Config.EvaluateInterventions ? trainer.EvaluateIntervened(ct) : null;
-            bool hasPoint = curve.Add(result.Step, result.Loss, evaluation?.Loss, () => trainer.L0Fraction);
-            monitor.Report(result, evaluation, hasPoint ? curve.Points[^1] : null);
-            if (trainer.Interventions is { } interventions) monitor.ReportInterventions(interventions.Counts, intervenedLoss);
-            if (result.Step % recipe.CheckpointInterval == 0) Checkpoint(context, trainer, curve);
+            await worker.RunAsync(_ => session.Dispose(), CancellationToken.None);
         }
 
-        // A crash while the model is being stored must not train again.
-        Checkpoint(context, trainer, curve);
-        monitor.ReportEnd();
-        return curve;
+        string digest = await model.StoreAsync(corpus, ct);
+        if (config.OutputName.Length > 0) await store.SetNameAsync(config.OutputName, digest, ct);
+        await PointAsync(config, digest, ct);
+        context.Update(run => run.Model = digest, persist: true);
     }
 
-    /// <summary>Judged by the curve, which checkpoints keep: a training that had reached its target is not gone on with.</summary>
-    private static bool HasReachedTarget(SparseTrainer trainer, TrainingCurve curve) =>
-        trainer.IsAnnealed && curve.Points is [.., { HasHeldOutLoss: true } last] && last.Step == trainer.StepsTaken
-        && last.HeldOutLoss <= trainer.Recipe.TargetHeldOutLoss;
-
-    private static void Checkpoint(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, TrainingCurve curve)
+    private static bool TrainOn(TrainingSession session, TrainedModel model, CancellationToken ct)
     {
-        // The run's record first: if this is the last checkpoint, nothing measures the metrics again after a crash.
-        context.Update(_ => { }, persist: true);
-        TrainingCheckpoint.Save(context.WorkFolder, trainer, curve);
+        bool hasEnded = session.TrainOn(ct);
+        model.Write(session);
+        return hasEnded;
     }
 
-    /// <summary>training.json: what was asked for and the loss curve. No times: equal trainings give equal bytes.</summary>
-    private static void WriteRecord(string folder, Proto.TrainingConfig config, TrainingCurve curve)
+    private async Task PublishAsync(RunContext<Proto.TrainingRun> context, string digest, long step, CancellationToken ct)
     {
-        Proto.TrainingConfig asked = config.Clone();
-        asked.OutputName = "";
-        JsonFormatter formatter = new(JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true));
-        JsonObject record = new()
-        {
-            ["config"] = JsonNode.Parse(formatter.Format(asked)),
-            ["curve"] = new JsonArray([.. curve.Points.Select(point => JsonNode.Parse(formatter.Format(point)))]),
-        };
-        File.WriteAllText(Path.Combine(folder, "training.json"), record.ToJsonString() + "\n");
+        await PointAsync(context.Run.Config, digest, ct);
+        context.Update(run => (run.PublishedModel, run.PublishedStep) = (digest, step), persist: true);
     }
 
-    private static Task CopyAsync(string source, string target)
+    private async Task PointAsync(Proto.TrainingConfig config, string digest, CancellationToken ct)
     {
-        foreach (string file in Directory.EnumerateFiles(source)) File.Copy(file, Path.Combine(target, Path.GetFileName(file)));
-        return Task.CompletedTask;
+        if (config.Checkpoints?.PublishName is { Length: > 0 } name) await store.SetNameAsync(name, digest, ct);
     }
 }

@@ -102,6 +102,7 @@ internal static class TrainingMapping
         Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
         Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
         Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
+        violations.AddRange(TrainingRunMapping.Violations(config));
         if (violations.Count > 0) throw new InvalidRequestException([.. violations]);
 
         void RequireFraction(bool isSet, double value, string field) =>

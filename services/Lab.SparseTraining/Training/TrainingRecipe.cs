@@ -16,7 +16,14 @@ internal enum GradientScaling
 /// <summary>How to train; see RecipeConfig in training_run.proto for units and defaults.</summary>
 internal sealed record TrainingRecipe
 {
+    /// <summary>Where the training ends.</summary>
     public required long Steps { get; init; }
+
+    /// <summary>The steps that warm-up and annealing are fractions of; <see cref="Steps"/>, unless the training was extended.</summary>
+    public long PlannedSteps { get => field == 0 ? Steps : field; init; }
+
+    /// <summary>Where the learning rate has fallen to 0; <see cref="Steps"/>, unless the training was extended.</summary>
+    public long DecaySteps { get => field == 0 ? Steps : field; init; }
 
     public required int BatchSize { get; init; }
 

@@ -7,12 +7,12 @@ namespace Lab.SparseTraining.Training;
 /// </summary>
 internal sealed class TrainingSchedule(TrainingRecipe recipe)
 {
-    private readonly double _warmupSteps = recipe.WarmupFraction * recipe.Steps;
+    private readonly double _warmupSteps = recipe.WarmupFraction * recipe.PlannedSteps;
 
     /// <summary>How much of the annealing is done at a step: 0 is dense, 1 is the target.</summary>
     public double Annealed(long step)
     {
-        double end = recipe.AnnealEndFraction * recipe.Steps;
+        double end = recipe.AnnealEndFraction * recipe.PlannedSteps;
         if (end <= _warmupSteps) return 1;
         return Math.Clamp((step - _warmupSteps) / (end - _warmupSteps), 0, 1);
     }
@@ -25,7 +25,7 @@ internal sealed class TrainingSchedule(TrainingRecipe recipe)
     {
         double rate = step < _warmupSteps
             ? recipe.LearningRate * step / _warmupSteps
-            : recipe.LearningRate * Math.Min(1, 1 - (step - _warmupSteps) / (recipe.Steps - _warmupSteps));
+            : recipe.LearningRate * Math.Min(1, 1 - (step - _warmupSteps) / (recipe.DecaySteps - _warmupSteps));
         return recipe.Sharkfin ? rate * Math.Sqrt(recipe.WeightFraction / Density(step, recipe.WeightFraction)) : rate;
     }
 }

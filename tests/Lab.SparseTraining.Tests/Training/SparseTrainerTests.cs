@@ -63,10 +63,10 @@ public sealed class SparseTrainerTests : IDisposable
         TrainingCurve wholeCurve = Run(whole, new TrainingCurve(20), 20);
 
         using SparseTrainer first = _tiny.Start();
-        TrainingCheckpoint.Save(folder.Path, first, Run(first, new TrainingCurve(20), 11));
+        TrainingCheckpoint.Save(folder["c"], first, Run(first, new TrainingCurve(20), 11));
         using SparseTrainer second = _tiny.Start(seed: 1);
         TrainingCurve curve = new(20);
-        TrainingCheckpoint.TryRestore(folder.Path, second, curve);
+        TrainingCheckpoint.Restore(folder["c"], second, curve);
         second.StepsTaken.ShouldBe(11);
         Run(second, curve, 9);
 
@@ -84,12 +84,12 @@ public sealed class SparseTrainerTests : IDisposable
         using TemporaryFolder folder = new();
         using SparseTrainer trainer = _tiny.Start();
         trainer.Step();
-        TrainingCheckpoint.Save(folder.Path, trainer, new TrainingCurve(20));
+        TrainingCheckpoint.Save(folder["c"], trainer, new TrainingCurve(20));
         string path = Directory.GetFiles(folder.Path).Single();
         byte[] bytes = File.ReadAllBytes(path);
         bytes[^5] ^= 0x10;
         File.WriteAllBytes(path, bytes);
-        Should.Throw<InvalidDataException>(() => TrainingCheckpoint.TryRestore(folder.Path, trainer, new TrainingCurve(20))).Message.ShouldContain(path);
+        Should.Throw<InvalidDataException>(() => TrainingCheckpoint.Restore(folder["c"], trainer, new TrainingCurve(20))).Message.ShouldContain(path);
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class SparseTrainerTests : IDisposable
         for (int i = 0; i < steps; i++)
         {
             StepResult result = trainer.Step();
-            curve.Add(result.Step, result.Loss, null, () => trainer.L0Fraction);
+            curve.Add(result, null, () => trainer.L0Fraction);
         }
 
         return curve;
