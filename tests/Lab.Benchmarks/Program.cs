@@ -12,6 +12,12 @@ if (args is [LoadBenchmark.ChildArgument, var folder])
     return 0;
 }
 
+if (args is [TrainBenchmark.ChildArgument, var corpus])
+{
+    TrainBenchmark.RunChild(corpus);
+    return 0;
+}
+
 IBenchmark[] benchmarks =
     [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark(), new KernelBenchmark(),
         new SparseBenchmark()];

@@ -44,6 +44,9 @@ internal sealed class SparseTrainer : IDisposable
 
     public TrainingRecipe Recipe { get; }
 
+    /// <summary>Bytes of activations that a training by hand keeps; 0 where autograd takes them.</summary>
+    public long ActivationBytes => _pass?.ActivationBytes ?? 0;
+
     /// <summary>Steps taken.</summary>
     public long StepsTaken { get; private set; }
 

@@ -29,7 +29,7 @@ internal sealed class LoadBenchmark : IBenchmark
             List<double> peaks = [], times = [];
             for (int i = 0; i < Repetitions; i++)
             {
-                double[] numbers = await ChildAsync(folder, ct);
+                double[] numbers = await ChildProcess.RunAsync([ChildArgument, folder], ct);
                 peaks.Add(numbers[0]);
                 times.Add(numbers[1]);
             }
@@ -52,33 +52,12 @@ internal sealed class LoadBenchmark : IBenchmark
         // What libtorch takes once, whatever it loads.
         _ = nn.functional.linear(ones(64, 64), ones(64, 64));
         GC.Collect();
-        double before = StatusOf("VmRSS");
+        double before = ChildProcess.StatusOf("VmRSS");
         Stopwatch watch = Stopwatch.StartNew();
         using Transformer model = ModelFolder.Load(folder);
         double milliseconds = watch.Elapsed.TotalMilliseconds;
         _ = model.Forward(new ForwardInput(arange(8, dtype: ScalarType.Int64).unsqueeze(0)) { Logits = new LogitSelection([7L]) });
         foreach (NamedParameter parameter in model.Weights.All) _ = parameter.Value.sum();
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{StatusOf("VmHWM") - before} {milliseconds}"));
-    }
-
-    private static async Task<double[]> ChildAsync(string folder, CancellationToken ct)
-    {
-        ProcessStartInfo start = new(Environment.ProcessPath!) { RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(LoadBenchmark).Assembly.Location);
-        start.ArgumentList.Add(ChildArgument);
-        start.ArgumentList.Add(folder);
-        using Process child = Process.Start(start)!;
-        string output = await child.StandardOutput.ReadToEndAsync(ct);
-        await child.WaitForExitAsync(ct);
-        return child.ExitCode == 0
-            ? [.. output.Split(' ').Select(number => double.Parse(number, CultureInfo.InvariantCulture))]
-            : throw new InvalidOperationException($"The child ended with {child.ExitCode}.");
-    }
-
-    /// <summary>A line of /proc/self/status, in MB (10^6).</summary>
-    private static double StatusOf(string field)
-    {
-        string line = File.ReadLines("/proc/self/status").Single(line => line.StartsWith($"{field}:", StringComparison.Ordinal));
-        return double.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture) * 1024 / 1e6;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{ChildProcess.StatusOf("VmHWM") - before} {milliseconds}"));
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Lab.Models;
 using Lab.Models.Corpora;
 using Lab.SparseTraining.Corpora;
@@ -14,9 +15,14 @@ namespace Lab.Benchmarks.Training;
 /// </summary>
 internal sealed class TrainBenchmark : IBenchmark
 {
+    /// <summary>What makes this program the child that trains.</summary>
+    public const string ChildArgument = "train-child";
+
     private const int Rows = 8;
     private const int Length = 256;
     private const int Repetitions = 7;
+
+    private static readonly TrainingRecipe Recipe = new() { Steps = 100_000, BatchSize = Rows, AnnealEndFraction = 0, WarmupFraction = 0, LearningRate = 1e-3 };
 
     public string Name => "train";
 
@@ -28,6 +34,7 @@ internal sealed class TrainBenchmark : IBenchmark
         {
             await new CorpusBuilder().BuildAsync(new CorpusConfig { Source = new GeneratedSource(8 << 20), VocabSize = 2048 }, folder, _ => { }, ct);
             using TokenCorpus corpus = TokenCorpus.Open(folder);
+            await MeasureMemoryAsync(report, folder, ct);
             await using TensorWorker worker = new("train benchmark");
             await worker.RunAsync(token => Measure(report, corpus, Shape(256, 8), 0.25, 0.25, token), ct);
             await worker.RunAsync(token => Measure(report, corpus, Shape(1024, 2), 1.0 / 64, 1.0 / 16, token), ct);
@@ -36,6 +43,29 @@ internal sealed class TrainBenchmark : IBenchmark
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary>The child: takes a few sparse steps, and prints the most memory it took, what the recipe needs at least, and its activations, in MB.</summary>
+    public static void RunChild(string folder)
+    {
+        TorchRuntime.Configure(0);
+        using TokenCorpus corpus = TokenCorpus.Open(folder);
+        _ = nn.functional.linear(ones(64, 64), ones(64, 64));
+        GC.Collect();
+        double before = ChildProcess.StatusOf("VmRSS");
+        TransformerConfig config = Shape(1024, 2) with { ActivationFraction = 0.25 };
+        TrainingRecipe recipe = Recipe with { WeightFraction = 1.0 / 64, EmbeddingFraction = 1.0 / 16 };
+        using SparseTrainer trainer = new(config, recipe, corpus.Train, corpus.HeldOut, seed: 0);
+        for (int step = 0; step < 4; step++) trainer.Step();
+        double parameters = trainer.Model.Weights.All.Sum(parameter => parameter.Value.numel()) * 4 * sizeof(float) / 1e6;
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{ChildProcess.StatusOf("VmHWM") - before} {parameters} {trainer.ActivationBytes / 1e6}"));
+    }
+
+    private static async Task MeasureMemoryAsync(BenchmarkReport report, string folder, CancellationToken ct)
+    {
+        double[] numbers = await ChildProcess.RunAsync([ChildArgument, folder], ct);
+        report.Note($"train.memory: d_model 1024, 2 layers: {numbers[0]:F0} MB at most above the start, {numbers[1]:F0} MB of weights, gradients and two moments, {numbers[2]:F0} MB of activations.");
+        report.Ratio("train.memory_less_activations", numbers[0] - numbers[2], numbers[1]);
     }
 
     private static TransformerConfig Shape(int width, int layers) => new()
@@ -53,7 +83,7 @@ internal sealed class TrainBenchmark : IBenchmark
     private static bool Measure(BenchmarkReport report, TokenCorpus corpus, TransformerConfig dense, double density, double embeddingDensity, CancellationToken ct)
     {
         TransformerConfig sparse = dense with { ActivationFraction = 0.25 };
-        TrainingRecipe recipe = new() { Steps = 100_000, BatchSize = Rows, AnnealEndFraction = 0, WarmupFraction = 0, LearningRate = 1e-3 };
+        TrainingRecipe recipe = Recipe;
         BatchSampler sampler = new(corpus.Train, Rows, Length, seed: 0);
         using SparseTrainer denseTrainer = new(dense, recipe, corpus.Train, corpus.HeldOut, seed: 0);
         using SparseTrainer sparseTrainer = new(sparse, recipe with { WeightFraction = density, EmbeddingFraction = embeddingDensity }, corpus.Train, corpus.HeldOut, seed: 0);

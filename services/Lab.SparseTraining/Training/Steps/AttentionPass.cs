@@ -39,6 +39,9 @@ internal sealed unsafe class AttentionPass : IDisposable
         _sinkGradients = new Matrix(rows, config.NHeads);
     }
 
+    /// <summary>Bytes of activations.</summary>
+    public long SizeBytes => new[] { _read, _queries, _keys, _values, _heads, _logSumExp }.Sum(matrix => matrix.SizeBytes);
+
     /// <summary>The weights have changed.</summary>
     public void Refresh(int tokens)
     {

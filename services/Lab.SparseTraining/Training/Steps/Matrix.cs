@@ -23,6 +23,9 @@ internal sealed unsafe class Matrix : IDisposable
     /// <summary>Entries.</summary>
     public long Count => (long)Rows * Columns;
 
+    /// <summary>Bytes of its memory.</summary>
+    public long SizeBytes => Count * sizeof(float);
+
     /// <summary>[rows, columns].</summary>
     public Tensor Value { get; }
 

@@ -24,6 +24,9 @@ internal sealed unsafe class MlpPass : IDisposable
         (_read, _before, _neurons) = (new Matrix(tokens, config.DModel), new Matrix(tokens, config.DMlp), new Matrix(tokens, config.DMlp));
     }
 
+    /// <summary>Bytes of activations.</summary>
+    public long SizeBytes => _read.SizeBytes + _before.SizeBytes + _neurons.SizeBytes;
+
     /// <summary>The weights have changed.</summary>
     public void Refresh(int tokens)
     {

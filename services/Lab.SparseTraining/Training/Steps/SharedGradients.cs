@@ -26,8 +26,13 @@ internal sealed class SharedGradients(TransformerConfig config, int rows) : IDis
     /// <summary>[tokens, n_heads x d_head].</summary>
     public Matrix Values { get; } = new(rows, config.NHeads * config.DHead);
 
+    /// <summary>Bytes of all.</summary>
+    public long SizeBytes => All.Sum(matrix => matrix.SizeBytes);
+
+    private Matrix[] All => [Residual, Added, Read, Neurons, Queries, Keys, Values];
+
     public void Dispose()
     {
-        foreach (Matrix matrix in new[] { Residual, Added, Read, Neurons, Queries, Keys, Values }) matrix.Dispose();
+        foreach (Matrix matrix in All) matrix.Dispose();
     }
 }

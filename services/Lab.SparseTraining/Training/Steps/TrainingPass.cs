@@ -51,6 +51,10 @@ internal sealed unsafe class TrainingPass : IDisposable
         for (int token = 0; token < tokens; token++) _positions[token] = token % length;
     }
 
+    /// <summary>Bytes of activations and their gradients, beside the parameters' gradients.</summary>
+    public long ActivationBytes => _attentions.Sum(attention => attention.SizeBytes) + _mlps.Sum(mlp => mlp.SizeBytes) + _residuals.Sum(matrix => matrix.SizeBytes)
+        + _finalRead.SizeBytes + _logits.SizeBytes + _shared.SizeBytes;
+
     /// <summary>Whether a model can be trained so; others are trained by autograd.</summary>
     public static bool Supports(Transformer model)
     {
