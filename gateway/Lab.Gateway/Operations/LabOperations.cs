@@ -51,6 +51,7 @@ internal static class LabOperations
         {
             ArtifactInputs = ["corpus"],
             NamedOutput = "model",
+            Course = ["checkpoints", "extensions", "stop_requested", "end", "evaluation", "published_model", "published_step"],
         };
     }
 

@@ -12,7 +12,7 @@ namespace Lab.Gateway.Operations;
 
 /// <summary>
 /// A step that is one run of another service. The step's inputs are the JSON of the run's config; its outputs are the run's fields besides
-/// name, config and status, the status's "metrics", and "seconds".
+/// name, config, status and <see cref="Course"/>, the status's "metrics", and "seconds".
 /// </summary>
 /// <param name="collection">The run resources' collection: "trainingRuns".</param>
 internal sealed partial class RunOperation<TConfig, TRun>(
@@ -31,8 +31,11 @@ internal sealed partial class RunOperation<TConfig, TRun>(
 
     public bool IsCacheable { get; init; } = true;
 
-    public IReadOnlyCollection<string> OutputNames { get; } =
-        [.. RunMessage.Fields.InDeclarationOrder().Select(f => f.Name).Except(NotOutputs), "metrics", "seconds"];
+    public IReadOnlyCollection<string> OutputNames =>
+        [.. RunMessage.Fields.InDeclarationOrder().Select(f => f.Name).Except(NotOutputs).Except(Course), "metrics", "seconds"];
+
+    /// <summary>Fields in which the run keeps its own course; they are no outputs.</summary>
+    public IReadOnlyCollection<string> Course { get; init; } = [];
 
     public IReadOnlyCollection<string> ArtifactInputs { get; init; } = [];
 
@@ -103,11 +106,11 @@ internal sealed partial class RunOperation<TConfig, TRun>(
     private static bool MayPass(RpcException e) =>
         LabResilience.IsTransient(e) || e.StatusCode is StatusCode.Cancelled or StatusCode.DeadlineExceeded;
 
-    private static Struct ToOutputs(TRun run)
+    private Struct ToOutputs(TRun run)
     {
         JsonObject json = ProtoJson.ToJson(run);
         JsonNode? metrics = json["status"]?["metrics"]?.DeepClone();
-        foreach (string other in NotOutputs) _ = json.Remove(other);
+        foreach (string other in NotOutputs.Concat(Course)) _ = json.Remove(other);
         json["metrics"] = metrics;
         json["seconds"] = (run.Status.EndTime - run.Status.StartTime)?.ToTimeSpan().TotalSeconds;
         return ProtoJson.ToStruct(json);
