@@ -74,6 +74,24 @@ public sealed class TrainingPassTests
         model.Weights.All.SelectMany(parameter => parameter.Value.grad!.data<float>().ToArray()).ShouldBe(bits);
     }
 
+    /// <summary>What is left are libtorch's handles of views, a few bytes for each product; nothing grows with tokens or channels.</summary>
+    [Fact]
+    public void Run_InSteadyState_TakesNoMemoryForTensors()
+    {
+        using var scope = NewDisposeScope();
+        TransformerConfig config = Plain with { DModel = 128, NHeads = 16, DMlp = 512, DVocab = 500, ActivationFraction = 0.25, BigramTable = true };
+        using Transformer model = Model(config, 0.2, seed: 4);
+        using TrainingPass pass = new(model, 8, 24);
+        long[] batch = Batch(config, 8, 24);
+        for (int i = 0; i < 3; i++) pass.Run(batch);
+        long tensors = DisposeScopeManager.Statistics.ThreadTotalLiveCount, bytes = GC.GetAllocatedBytesForCurrentThread();
+
+        for (int i = 0; i < 10; i++) pass.Run(batch);
+
+        (DisposeScopeManager.Statistics.ThreadTotalLiveCount - tensors).ShouldBe(0);
+        ((GC.GetAllocatedBytesForCurrentThread() - bytes) / 10).ShouldBeLessThan(32 << 10);
+    }
+
     [Fact]
     public void Run_OfActivationsThatAreNotFinite_Throws()
     {
