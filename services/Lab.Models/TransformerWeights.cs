@@ -24,11 +24,17 @@ public sealed class TransformerWeights : IDisposable
         Unembedding = config.TiedUnembedding ? TokenEmbedding : Take($"{ParameterNames.Unembed}.weight", config.DVocab, config.DModel);
         Bigram = config.BigramTable ? Take("bigram_table", config.DVocab, config.DVocab) : null;
         FinalLogitsBias = config.FinalLogitsBias ? Take("final_logits_bias", config.DVocab) : null;
+        IsFixed = parameter => ReferenceEquals(parameter, FinalLogitsBias)
+            || (ReferenceEquals(parameter, Bigram) && !config.LearnedBigramTable)
+            || (ReferenceEquals(parameter, PositionEmbedding) && config.SinusoidalPositions);
         _source = (name, _) => throw new InvalidOperationException($"{name} is asked for after the weights were made.");
     }
 
     /// <summary>All parameters, in a fixed order; a tied unembedding is not listed twice.</summary>
     public IReadOnlyList<NamedParameter> All => _parameters;
+
+    /// <summary>Those of <see cref="All"/> that training changes: not the logits' constant, counted bigrams or sinusoids.</summary>
+    public IEnumerable<NamedParameter> Trained => _parameters.Where(parameter => !IsFixed(parameter));
 
     /// <summary>[d_vocab, d_model].</summary>
     public NamedParameter TokenEmbedding { get; }
@@ -51,12 +57,14 @@ public sealed class TransformerWeights : IDisposable
     /// <summary>[d_vocab], or null.</summary>
     public NamedParameter? FinalLogitsBias { get; }
 
+    private Func<NamedParameter, bool> IsFixed { get; }
+
     /// <summary>The keys' parts.</summary>
     internal ParameterNames Names { get; }
 
     /// <summary>
     /// New FP32 weights: matrices and embeddings N(0, 0.02^2), output projections N(0, (0.02 / sqrt(2 n_layers))^2), biases and sinks
-    /// 0, gains 1 (less the config's offset), bigram table uniform in [0, 0.02).
+    /// 0, gains 1 (less the config's offset), bigram table uniform in [0, 0.02); a bigram table that is not learned 0, sinusoids as they are.
     /// </summary>
     /// <param name="config">The architecture.</param>
     /// <param name="seed">Equal seeds give equal weights.</param>
@@ -66,6 +74,8 @@ public sealed class TransformerWeights : IDisposable
         double residualScale = 0.02 / Math.Sqrt(2.0 * config.NLayers);
         return new TransformerWeights(config, (name, shape) => name switch
         {
+            "bigram_table" when !config.LearnedBigramTable => zeros(shape),
+            "transformer.wpe.weight" when config.SinusoidalPositions => Sinusoids(config.NCtx, config.DPos),
             "bigram_table" => rand(shape, generator: generator).mul_(0.02),
             _ when name.EndsWith("bias", StringComparison.Ordinal) || name.EndsWith("sink_logit", StringComparison.Ordinal) => zeros(shape),
             _ when shape.Length == 1 => full(shape, 1 - config.NormGainOffset, dtype: ScalarType.Float32),
@@ -74,6 +84,29 @@ public sealed class TransformerWeights : IDisposable
         });
 
         static bool IsOutput(string name) => new[] { "c_proj", "o_proj", "down_proj" }.Any(part => name.Contains(part, StringComparison.Ordinal));
+    }
+
+    /// <summary>
+    /// [n_ctx, d_pos_emb]: sines, then cosines, of half as many periods, from 4 tokens to n_ctx, evenly spaced in their logarithm; a last
+    /// odd channel is 0 (circuit_sparsity's sinusoidal_cat_pos_emb).
+    /// </summary>
+    private static Tensor Sinusoids(int length, int channels)
+    {
+        int half = Math.Max(1, channels / 2);
+        double longest = Math.Max(4, length);
+        float[] values = new float[length * channels];
+        for (int channel = 0; channel < Math.Min(channels, 2 * half); channel++)
+        {
+            int index = channel % half;
+            double period = 4 * Math.Pow(longest / 4, half == 1 ? 0 : index / (half - 1.0));
+            for (int position = 0; position < length; position++)
+            {
+                double angle = 2 * Math.PI * position / period;
+                values[(position * channels) + channel] = (float)(channel < half ? Math.Sin(angle) : Math.Cos(angle));
+            }
+        }
+
+        return tensor(values, length, channels);
     }
 
     /// <inheritdoc/>

@@ -18,9 +18,9 @@ internal sealed class SparseOptimizer : IDisposable
     {
         _recipe = recipe;
         _schedule = new TrainingSchedule(recipe);
-        _entries = [.. weights.All.Where(parameter => parameter.Name != "final_logits_bias").Select(parameter =>
+        _entries = [.. weights.Trained.Select(parameter =>
         {
-            (double target, NeuronAxis axis) = Rule(parameter);
+            (double target, NeuronAxis axis, bool isWeight) = Rule(weights, parameter);
             return new Entry(
                 parameter.Name,
                 parameter.Value,
@@ -28,6 +28,7 @@ internal sealed class SparseOptimizer : IDisposable
                 zeros_like(parameter.Value).DetachFromDisposeScope(),
                 target,
                 axis,
+                isWeight,
                 IsDecayed: parameter.Value.dim() > 1 && parameter.Name != "bigram_table");
         })];
         foreach (Entry entry in _entries)
@@ -95,7 +96,8 @@ internal sealed class SparseOptimizer : IDisposable
     {
         long count = entry.Parameter.numel();
         if (entry.Target >= 1) return new Projection(count);
-        long kept = (long)(_schedule.Density(step, entry.Target) * count);
+        double density = entry.IsWeight ? _schedule.WeightDensity(step) : _schedule.EmbeddingDensity(step, entry.Target);
+        long kept = (long)(density * count);
         return new Projection(Math.Max(1, kept), entry.Axis, _recipe.MinNonzeroPerNeuron);
     }
 
@@ -111,14 +113,16 @@ internal sealed class SparseOptimizer : IDisposable
         return Math.Sqrt(squares / count);
     }
 
-    private (double Target, NeuronAxis Axis) Rule(NamedParameter parameter) => parameter.Name switch
+    private (double Target, NeuronAxis Axis, bool IsWeight) Rule(TransformerWeights weights, NamedParameter parameter) => parameter.Name switch
     {
-        "bigram_table" => (1, NeuronAxis.None),
-        "transformer.wte.weight" or "transformer.wpe.weight" or "lm_head.weight" => (_recipe.EmbeddingFraction, NeuronAxis.None),
-        _ when parameter.Name.EndsWith("bias", StringComparison.Ordinal) => (_recipe.BiasFraction, NeuronAxis.None),
-        _ when parameter.Value.dim() == 1 => (1, NeuronAxis.None),
-        _ when parameter.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) => (_recipe.WeightFraction, NeuronAxis.Columns),
-        _ => (_recipe.WeightFraction, NeuronAxis.Rows),
+        "bigram_table" => (1, NeuronAxis.None, false),
+        "transformer.wte.weight" or "lm_head.weight" => (_recipe.EmbeddingFraction, NeuronAxis.None, false),
+        // The script leaves concatenated positions alone, and treats added ones as a weight without neurons.
+        "transformer.wpe.weight" => (weights.Blocks[0].PositionNorm1 is null ? _recipe.WeightFraction : 1, NeuronAxis.None, true),
+        _ when parameter.Name.EndsWith("bias", StringComparison.Ordinal) => (_recipe.BiasFraction, NeuronAxis.None, false),
+        _ when parameter.Value.dim() == 1 => (1, NeuronAxis.None, false),
+        _ when parameter.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) => (_recipe.WeightFraction, NeuronAxis.Columns, true),
+        _ => (_recipe.WeightFraction, NeuronAxis.Rows, true),
     };
 
     private void RequireRoomForFloor(Entry entry)
@@ -132,5 +136,5 @@ internal sealed class SparseOptimizer : IDisposable
             "config.recipe.weight_fraction");
     }
 
-    private sealed record Entry(string Name, Tensor Parameter, Tensor FirstMoment, Tensor SecondMoment, double Target, NeuronAxis Axis, bool IsDecayed);
+    private sealed record Entry(string Name, Tensor Parameter, Tensor FirstMoment, Tensor SecondMoment, double Target, NeuronAxis Axis, bool IsWeight, bool IsDecayed);
 }

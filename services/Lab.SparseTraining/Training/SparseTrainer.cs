@@ -34,6 +34,7 @@ internal sealed class SparseTrainer : IDisposable
         _schedule = new TrainingSchedule(recipe);
         if (interventions is { Count: > 0 }) _interventions = new TrainingInterventions(config, interventions, recipe.BatchSize, seed);
         Model = new Transformer(config, TransformerWeights.Initialize(config, seed));
+        BigramCounts.Fill(Model, train);
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
         if (TrainingPass.Supports(Model)) _pass = new TrainingPass(Model, recipe.BatchSize, config.NCtx);
         _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);

@@ -8,26 +8,7 @@ namespace Lab.SparseTraining.Training;
 internal static class TrainingMapping
 {
     /// <summary>The architecture, for a vocabulary of the given size.</summary>
-    public static TransformerConfig ToTransformerConfig(Proto.ModelConfig? model, int vocabSize)
-    {
-        model ??= new Proto.ModelConfig();
-        int dModel = Or(model.DModel, 128);
-        int dHead = Or(model.DHead, 16);
-        return new TransformerConfig
-        {
-            NLayers = Or(model.NLayers, 2),
-            DModel = dModel,
-            DHead = dHead,
-            NHeads = dModel / dHead,
-            DMlp = Or(model.DMlp, 4 * dModel),
-            NCtx = Or(model.NCtx, 128),
-            DVocab = vocabSize,
-            ActivationFraction = model.HasActivationFraction ? model.ActivationFraction : 0.25,
-            AttentionSink = model.AttentionSink,
-            BigramTable = !model.HasBigramTable || model.BigramTable,
-            Positions = model.PositionEmbedding ? PositionKind.Learned : PositionKind.None,
-        };
-    }
+    public static TransformerConfig ToTransformerConfig(Proto.ModelConfig? model, int vocabSize) => ModelMapping.ToTransformerConfig(model, vocabSize);
 
     /// <summary>The recipe.</summary>
     public static TrainingRecipe ToRecipe(Proto.RecipeConfig? recipe)
@@ -44,7 +25,12 @@ internal static class TrainingMapping
             EmbeddingFraction = recipe.HasEmbeddingFraction ? recipe.EmbeddingFraction : weightFraction,
             BiasFraction = recipe.HasBiasFraction ? recipe.BiasFraction : 1,
             MinNonzeroPerNeuron = recipe.HasMinNonzeroPerNeuron ? recipe.MinNonzeroPerNeuron : 4,
+            AnnealStartFraction = recipe.HasAnnealStartFraction ? recipe.AnnealStartFraction : null,
             AnnealEndFraction = recipe.HasAnnealEndFraction ? recipe.AnnealEndFraction : 0.5,
+            AnnealMode = recipe.AnnealMode == Proto.AnnealMode.PowerLaw ? AnnealMode.PowerLaw : AnnealMode.Linear,
+            AnnealExponent = recipe.AnnealExponent == 0 ? 1 : recipe.AnnealExponent,
+            EmbeddingSchedule = recipe.EmbeddingSchedule == Proto.EmbeddingSchedule.Late ? EmbeddingSchedule.Late : EmbeddingSchedule.Proportional,
+            LearningRateDecay = !recipe.HasLearningRateDecay || recipe.LearningRateDecay,
             Sharkfin = !recipe.HasSharkfin || recipe.Sharkfin,
             GradientScaling = recipe.GradientScaling switch
             {
@@ -75,15 +61,7 @@ internal static class TrainingMapping
 
         Require(!string.IsNullOrEmpty(config?.Corpus), "corpus", "is required");
         Require(config is not { EvaluateInterventions: true, Interventions.Count: 0 }, "evaluate_interventions", "needs interventions");
-        Proto.ModelConfig model = config?.Model ?? new Proto.ModelConfig();
-        int dModel = Or(model.DModel, 128), dHead = Or(model.DHead, 16);
-        Require(model.NLayers is >= 0 and <= 64, "model.n_layers", $"must be from 1 to 64, not {model.NLayers}");
-        Require(dModel is > 0 and <= 8192, "model.d_model", $"must be from 1 to 8192, not {dModel}");
-        Require(dHead is > 0 and <= 8192, "model.d_head", $"must be from 1 to 8192, not {dHead}");
-        Require(dHead <= 0 || dModel <= 0 || dModel % dHead == 0, "model.d_head", $"{dHead} does not divide d_model, {dModel}");
-        Require(model.DMlp is >= 0 and <= 65536, "model.d_mlp", $"must be from 1 to 65536, not {model.DMlp}");
-        Require(model.NCtx is >= 0 and <= 8192, "model.n_ctx", $"must be from 1 to 8192, not {model.NCtx}");
-        RequireFraction(model.HasActivationFraction, model.ActivationFraction, "model.activation_fraction");
+        ModelMapping.Check(config?.Model ?? new Proto.ModelConfig(), Require);
 
         Proto.RecipeConfig recipe = config?.Recipe ?? new Proto.RecipeConfig();
         Require(recipe.Steps >= 0, "recipe.steps", "must be positive");
@@ -93,7 +71,7 @@ internal static class TrainingMapping
         RequireFraction(recipe.HasEmbeddingFraction, recipe.EmbeddingFraction, "recipe.embedding_fraction");
         RequireFraction(recipe.HasBiasFraction, recipe.BiasFraction, "recipe.bias_fraction");
         Require(recipe.WarmupFraction is >= 0 and < 1, "recipe.warmup_fraction", "must be at least 0 and below 1");
-        Require(recipe.AnnealEndFraction is >= 0 and <= 1, "recipe.anneal_end_fraction", "must be from 0 to 1");
+        CheckAnnealing(ToRecipe(recipe), recipe, Require);
         Require(recipe.MinNonzeroPerNeuron >= 0, "recipe.min_nonzero_per_neuron", "must not be negative");
         Require(!recipe.HasBeta1 || recipe.Beta1 is >= 0 and < 1, "recipe.beta1", "must be at least 0 and below 1");
         Require(!recipe.HasBeta2 || recipe.Beta2 is >= 0 and < 1, "recipe.beta2", "must be at least 0 and below 1");
@@ -107,6 +85,21 @@ internal static class TrainingMapping
 
         void RequireFraction(bool isSet, double value, string field) =>
             Require(!isSet || value is > 0 and <= 1, field, $"must be above 0 and at most 1, not {value}");
+    }
+
+    private static void CheckAnnealing(TrainingRecipe recipe, Proto.RecipeConfig asked, Action<bool, string, string> require)
+    {
+        double start = recipe.AnnealStartFraction ?? recipe.WarmupFraction, end = recipe.AnnealEndFraction;
+        require(end is >= 0 and <= 1, "recipe.anneal_end_fraction", "must be from 0 to 1");
+        require(start is >= 0 and < 1, "recipe.anneal_start_fraction", "must be at least 0 and below 1");
+        require(end == 0 || !(end <= start), "recipe.anneal_end_fraction", $"{end} is not after where annealing begins, {start}");
+        require(Enum.IsDefined(asked.AnnealMode), "recipe.anneal_mode", $"has no value {asked.AnnealMode}");
+        require(recipe.AnnealMode == AnnealMode.Linear || end == 0 || start > 0, "recipe.anneal_start_fraction", "must be above 0 for a power law");
+        require(recipe.AnnealExponent > 0 && double.IsFinite(recipe.AnnealExponent), "recipe.anneal_exponent", "must be positive and finite");
+        require(asked.AnnealExponent == 0 || recipe.AnnealMode == AnnealMode.Linear, "recipe.anneal_exponent", "is only for the linear mode");
+        require(Enum.IsDefined(asked.EmbeddingSchedule), "recipe.embedding_schedule", $"has no value {asked.EmbeddingSchedule}");
+        require(recipe.EmbeddingSchedule == EmbeddingSchedule.Proportional || recipe.WeightFraction < 1, "recipe.embedding_schedule", "needs a weight_fraction below 1");
+        require(Enum.IsDefined(asked.GradientScaling), "recipe.gradient_scaling", $"has no value {asked.GradientScaling}");
     }
 
     private static int Or(int value, int fallback) => value == 0 ? fallback : value;

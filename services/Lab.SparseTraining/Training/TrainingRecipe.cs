@@ -13,6 +13,26 @@ internal enum GradientScaling
     None,
 }
 
+/// <summary>How density falls from 1 to its target.</summary>
+internal enum AnnealMode
+{
+    /// <summary>In a straight line over steps, or bent by an exponent.</summary>
+    Linear,
+
+    /// <summary>In a straight line of log density over log step.</summary>
+    PowerLaw,
+}
+
+/// <summary>How the density of embeddings and biases falls while that of weights does.</summary>
+internal enum EmbeddingSchedule
+{
+    /// <summary>As much of the way as the weights (the authors' script).</summary>
+    Proportional,
+
+    /// <summary>Dense for most of the annealing, then fast: the mistake of the paper's models.</summary>
+    Late,
+}
+
 /// <summary>How to train; see RecipeConfig in training_run.proto for units and defaults.</summary>
 internal sealed record TrainingRecipe
 {
@@ -39,7 +59,18 @@ internal sealed record TrainingRecipe
 
     public int MinNonzeroPerNeuron { get; init; } = 4;
 
+    /// <summary>Null for where warm-up ends.</summary>
+    public double? AnnealStartFraction { get; init; }
+
     public double AnnealEndFraction { get; init; } = 0.5;
+
+    public AnnealMode AnnealMode { get; init; }
+
+    public double AnnealExponent { get; init; } = 1;
+
+    public EmbeddingSchedule EmbeddingSchedule { get; init; }
+
+    public bool LearningRateDecay { get; init; } = true;
 
     public bool Sharkfin { get; init; } = true;
 

@@ -22,11 +22,11 @@ public sealed class SparseTrainerTests : IDisposable
             trainer.Step();
             using var scope = NewDisposeScope();
             Tensor fc = Parameter(trainer, "transformer.h.0.mlp.c_fc.weight");
-            fc.count_nonzero().item<long>().ShouldBe((long)(schedule.Density(step, 0.25) * fc.numel()));
+            fc.count_nonzero().item<long>().ShouldBe((long)(schedule.WeightDensity(step) * fc.numel()));
             fc.ne(0).sum(1, type: ScalarType.Int64).min().item<long>().ShouldBeGreaterThanOrEqualTo(4);
             Parameter(trainer, "transformer.h.0.mlp.c_proj.weight").ne(0).sum(0, type: ScalarType.Int64).min().item<long>().ShouldBeGreaterThanOrEqualTo(4);
             Tensor embedding = Parameter(trainer, "transformer.wte.weight");
-            embedding.count_nonzero().item<long>().ShouldBe((long)(schedule.Density(step, 0.3) * embedding.numel()));
+            embedding.count_nonzero().item<long>().ShouldBe((long)(schedule.EmbeddingDensity(step, 0.3) * embedding.numel()));
         }
 
         using var end = NewDisposeScope();

@@ -13,7 +13,7 @@ public sealed class TrainingScheduleTests
     [InlineData(500, 1.0 / 64)]
     [InlineData(999, 1.0 / 64)]
     public void Density_LinearAnneal_FallsFromDenseToTarget(long step, double expected) =>
-        new TrainingSchedule(Recipe).Density(step, Recipe.WeightFraction).ShouldBe(expected, 1e-12);
+        new TrainingSchedule(Recipe).WeightDensity(step).ShouldBe(expected, 1e-12);
 
     [Fact]
     public void LearningRate_Sharkfin_IsAnEighthWhileDenseAndPlainAtTarget()
