@@ -16,6 +16,9 @@ internal sealed class TrainedModel(ArtifactStore store, RunContext<Proto.Trainin
     private static readonly JsonFormatter Formatter = new(JsonFormatter.Settings.Default.WithPreserveProtoFieldNames(true));
     private readonly string _folder = Path.Combine(context.WorkFolder, "model");
 
+    /// <summary>What the model at the end answers, if it was asked.</summary>
+    public IReadOnlyList<Proto.TaskAccuracy> TaskAccuracies { get; set; } = [];
+
     /// <summary>Writes the model's files; on the training's thread.</summary>
     public void Write(TrainingSession session)
     {
@@ -57,6 +60,8 @@ internal sealed class TrainedModel(ArtifactStore store, RunContext<Proto.Trainin
             ["decay_steps"] = session.Trainer.Recipe.DecaySteps,
             ["curve"] = new JsonArray([.. session.Curve.Points.Select(point => JsonNode.Parse(Formatter.Format(point)))]),
         };
+        if (TaskAccuracies.Count > 0)
+            record["task_accuracies"] = new JsonArray([.. TaskAccuracies.Select(score => JsonNode.Parse(Formatter.Format(score)))]);
         File.WriteAllText(Path.Combine(_folder, "training.json"), record.ToJsonString() + "\n");
     }
 

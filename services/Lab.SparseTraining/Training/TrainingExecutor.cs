@@ -1,6 +1,7 @@
 using Lab.Artifacts;
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Tasks;
 using Lab.ServiceDefaults.Runs;
 using Lab.SparseTraining.Training.Interventions;
 using Lab.Tensors;
@@ -30,7 +31,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, Tim
             _ => new TrainingSession(context, new SparseTrainer(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules), write, peak, time), ct);
         try
         {
-            while (!await worker.RunAsync(token => TrainOn(session, model, token), ct))
+            while (!await worker.RunAsync(token => TrainOn(context, session, corpus, model, token), ct))
                 await PublishAsync(context, await model.StoreAsync(corpus, ct), session.Trainer.StepsTaken, ct);
         }
         finally
@@ -44,11 +45,31 @@ internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, Tim
         context.Update(run => run.Model = digest, persist: true);
     }
 
-    private static bool TrainOn(TrainingSession session, TrainedModel model, CancellationToken ct)
+    private static bool TrainOn(RunContext<Proto.TrainingRun> context, TrainingSession session, TokenCorpus corpus, TrainedModel model, CancellationToken ct)
     {
         bool hasEnded = session.TrainOn(ct);
+        if (hasEnded && context.Run.Config.TaskPairs > 0)
+        {
+            Proto.TrainingConfig config = context.Run.Config;
+            model.TaskAccuracies = [.. TaskAccuracy.Measure(session.Trainer.Model, corpus.Tokenizer, config.TaskPairs, config.Seed, PromptSplit.HeldOut, ct).Select(ToProto)];
+            context.Update(
+                run =>
+                {
+                    run.TaskAccuracies.Clear();
+                    run.TaskAccuracies.Add(model.TaskAccuracies);
+                },
+                persist: true);
+        }
+
         model.Write(session);
         return hasEnded;
+    }
+
+    private static Proto.TaskAccuracy ToProto(TaskScore score)
+    {
+        Proto.TaskAccuracy message = new() { Task = score.Task, Prompts = score.Prompts, Obstacle = score.Obstacle ?? "" };
+        if (score.Prompts > 0) (message.Accuracy, message.MeanLogOdds) = (score.Accuracy, score.MeanLogOdds);
+        return message;
     }
 
     private async Task PublishAsync(RunContext<Proto.TrainingRun> context, string digest, long step, CancellationToken ct)

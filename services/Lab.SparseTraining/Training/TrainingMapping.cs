@@ -80,6 +80,7 @@ internal static class TrainingMapping
         Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
         Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
         Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
+        Require(config?.TaskPairs is null or (>= 0 and <= 4096), "task_pairs", "must be 0 to 4096");
         violations.AddRange(TrainingRunMapping.Violations(config));
         if (violations.Count > 0) throw new InvalidRequestException([.. violations]);
 

@@ -57,6 +57,7 @@ internal static class TrainingRunMapping
 
         run.Extensions.Add(new Proto.TrainingExtension { FromStep = newest.Step, Steps = request.Steps, Schedule = request.Schedule });
         run.StopRequested = false;
+        run.TaskAccuracies.Clear();
         run.Model = "";
         run.End = Proto.TrainingEnd.Unspecified;
     }

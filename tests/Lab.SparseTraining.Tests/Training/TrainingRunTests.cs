@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Lab.Artifacts;
@@ -60,6 +61,26 @@ public sealed class TrainingRunTests : IAsyncLifetime
                 killed.Status.Progress.Completed.ShouldBe(at);
             }
         }
+    }
+
+    [Fact]
+    public async Task Execute_WithTaskPairs_AsksTheModelAtTheEnd_AndStoresTheAnswers()
+    {
+        TrainingRun run = await _bench.ExecuteAsync("asked", config =>
+        {
+            config.TaskPairs = 2;
+            config.Model.NCtx = 128;
+        });
+
+        run.TaskAccuracies.Count.ShouldBe(20);
+        run.TaskAccuracies[0].Task.ShouldBe("single_double_quote");
+        run.TaskAccuracies.ShouldContain(score => score.Prompts == 4 && score.HasAccuracy && score.Accuracy >= 0 && score.Accuracy <= 1);
+        run.TaskAccuracies.ShouldAllBe(score => (score.Prompts == 4) == (score.Obstacle == ""));
+        StoredArtifact model = await _bench.Store.GetAsync(run.Model, Ct);
+        string record = await File.ReadAllTextAsync(_bench.Store.GetPath(model, "training.json"), Ct);
+        JsonNode.Parse(record)!["task_accuracies"]!.AsArray().Count.ShouldBe(20);
+
+        (await _bench.ExecuteAsync("silent")).TaskAccuracies.ShouldBeEmpty();
     }
 
     [Fact]
