@@ -1,0 +1,146 @@
+using Lab.Models;
+using Lab.ServiceDefaults.Errors;
+using Lab.SparseTraining.Training;
+using Proto = Lab.Protos.SparseTraining.V1;
+
+namespace Lab.SparseTraining.Tests.Training;
+
+public sealed class TrainingMappingTests
+{
+    /// <summary>A change that makes a config wrong, and the field that is to be named.</summary>
+    public static TheoryData<string> Wrong => [.. Mistakes.Keys];
+
+    private static Dictionary<string, Action<Proto.TrainingConfig>> Mistakes => new()
+    {
+        ["config.model.d_head"] = config => config.Model.DHead = 24,
+        ["config.model.d_pos_emb"] = config => config.Model.DPosEmb = 8,
+        ["config.model.norm_bias"] = config => config.Model.NormBias = true,
+        ["config.model.bigram"] = config => config.Model.Bigram = (Proto.BigramKind)9,
+        ["config.model.positions"] = config => config.Model.Positions = (Proto.PositionKind)9,
+        ["config.model.activation"] = config => config.Model.Activation = (Proto.ActivationKind)9,
+        ["config.model.norm"] = config => config.Model.Norm = (Proto.NormKind)9,
+        ["config.model.activation_fraction"] = config => config.Model.ActivationFraction = 0.001,
+        ["config.model.activation_sites"] = config =>
+        {
+            config.Model.ActivationFraction = 1;
+            config.Model.ActivationSites.Add(Proto.ActivationSite.MlpIn);
+        },
+        ["config.model.activation_sites[0]"] = config => config.Model.ActivationSites.Add(Proto.ActivationSite.Unspecified),
+        ["config.model.activation_sites[1]"] = config => config.Model.ActivationSites.Add([Proto.ActivationSite.MlpIn, Proto.ActivationSite.MlpIn]),
+        ["config.recipe.warmup_fraction"] = config => (config.Recipe.WarmupFraction, config.Recipe.AnnealStartFraction) = (1, 0.1),
+        ["config.recipe.anneal_start_fraction"] = config => (config.Recipe.AnnealStartFraction, config.Recipe.AnnealMode) = (0, Proto.AnnealMode.PowerLaw),
+        ["config.recipe.anneal_end_fraction"] = config => (config.Recipe.AnnealStartFraction, config.Recipe.AnnealEndFraction) = (0.4, 0.4),
+        ["config.recipe.anneal_mode"] = config => config.Recipe.AnnealMode = (Proto.AnnealMode)9,
+        ["config.recipe.anneal_exponent"] = config => (config.Recipe.AnnealExponent, config.Recipe.AnnealMode) = (2, Proto.AnnealMode.PowerLaw),
+        ["config.recipe.embedding_schedule"] = config => (config.Recipe.WeightFraction, config.Recipe.EmbeddingSchedule) = (1, Proto.EmbeddingSchedule.Late),
+        ["config.recipe.gradient_scaling"] = config => config.Recipe.GradientScaling = (Proto.GradientScaling)9,
+        ["config.recipe.min_nonzero_per_neuron"] = config => config.Recipe.MinNonzeroPerNeuron = -1,
+        ["config.recipe.epsilon"] = config => config.Recipe.Epsilon = double.NaN,
+    };
+
+    [Theory]
+    [MemberData(nameof(Wrong))]
+    public void Validate_AMistake_NamesItsFieldAlone(string field)
+    {
+        Proto.TrainingConfig config = Valid();
+        TrainingMapping.Validate(config);
+        Mistakes[field](config);
+
+        Should.Throw<InvalidRequestException>(() => TrainingMapping.Validate(config)).Violations.ShouldHaveSingleItem().Field.ShouldBe(field);
+    }
+
+    [Fact]
+    public void ToTransformerConfig_OfNothing_HasTheStatedDefaults() => TrainingMapping.ToTransformerConfig(null, 300).ShouldBe(new TransformerConfig
+    {
+        NLayers = 2,
+        DModel = 128,
+        NHeads = 8,
+        DHead = 16,
+        DMlp = 512,
+        NCtx = 128,
+        DVocab = 300,
+        ActivationFraction = 0.25,
+        BigramTable = true,
+    });
+
+    [Fact]
+    public void ToTransformerConfig_OfEverySetting_HasIt()
+    {
+        Proto.ModelConfig model = new()
+        {
+            NLayers = 3,
+            DModel = 64,
+            DHead = 8,
+            DMlp = 100,
+            NCtx = 32,
+            ActivationFraction = 0.5,
+            AttentionSink = true,
+            Bigram = Proto.BigramKind.Counts,
+            Positions = Proto.PositionKind.Sinusoidal,
+            DPosEmb = 6,
+            Activation = Proto.ActivationKind.Relu,
+            ResidualRelu = true,
+            Norm = Proto.NormKind.Layer,
+            NormBias = true,
+            Bias = false,
+            TiedUnembedding = true,
+            ActivationSites = { Proto.ActivationSite.AttnQ, Proto.ActivationSite.ResidPostMlp },
+        };
+        TrainingMapping.ToTransformerConfig(model, 300).Validate().ShouldBe(new TransformerConfig
+        {
+            NLayers = 3,
+            DModel = 64,
+            NHeads = 8,
+            DHead = 8,
+            DMlp = 100,
+            NCtx = 32,
+            DVocab = 300,
+            ActivationFraction = 0.5,
+            ActivationSites = AbsTopKSites.AttnQ | AbsTopKSites.ResidPostMlp,
+            AttentionSink = true,
+            BigramTable = true,
+            LearnedBigramTable = false,
+            Positions = PositionKind.Concatenated,
+            DPos = 6,
+            SinusoidalPositions = true,
+            Activation = ActivationFunction.Relu,
+            ResidualRelu = true,
+            Norm = NormKind.Layer,
+            NormEpsilon = 1e-5,
+            NormBias = true,
+            AttentionBias = false,
+            AttentionOutBias = false,
+            MlpBias = false,
+            TiedUnembedding = true,
+        });
+    }
+
+    [Fact]
+    public void ToTransformerConfig_OfEachSite_HasThatSite()
+    {
+        foreach (Proto.ActivationSite site in Enum.GetValues<Proto.ActivationSite>().Where(site => site != Proto.ActivationSite.Unspecified))
+            TrainingMapping.ToTransformerConfig(new Proto.ModelConfig { ActivationSites = { site } }, 300).ActivationSites.ToString().ShouldBe(site.ToString());
+    }
+
+    [Fact]
+    public void ToRecipe_OfAnnealing_HasIt()
+    {
+        TrainingRecipe recipe = TrainingMapping.ToRecipe(new Proto.RecipeConfig
+        {
+            AnnealStartFraction = 0.1,
+            AnnealMode = Proto.AnnealMode.PowerLaw,
+            AnnealExponent = 2,
+            EmbeddingSchedule = Proto.EmbeddingSchedule.Late,
+            LearningRateDecay = false,
+        });
+        (recipe.AnnealStartFraction, recipe.AnnealMode, recipe.AnnealExponent, recipe.EmbeddingSchedule, recipe.LearningRateDecay)
+            .ShouldBe((0.1, AnnealMode.PowerLaw, 2, EmbeddingSchedule.Late, false));
+    }
+
+    private static Proto.TrainingConfig Valid() => new()
+    {
+        Corpus = "corpora/x",
+        Model = new Proto.ModelConfig { NLayers = 1, DModel = 64 },
+        Recipe = new Proto.RecipeConfig { WeightFraction = 0.25 },
+    };
+}
