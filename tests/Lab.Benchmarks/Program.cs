@@ -5,7 +5,7 @@ using Lab.Benchmarks.Sparse;
 using Lab.Benchmarks.Statistics;
 using Lab.Benchmarks.Training;
 
-// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- run|stream|cobatch|load|train|statistics|kernels|sparse|all]
+// Usage: dotnet run -c Release --project tests/Lab.Benchmarks [-- run|stream|cobatch|load|train|statistics|kernels|attention|sparse|all]
 if (args is [LoadBenchmark.ChildArgument, var folder])
 {
     LoadBenchmark.RunChild(folder);
@@ -19,7 +19,7 @@ if (args is [TrainBenchmark.ChildArgument, var corpus])
 }
 
 IBenchmark[] benchmarks =
-    [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark(), new KernelBenchmark(),
+    [new RunBenchmark(), new StreamBenchmark(), new CoBatchBenchmark(), new LoadBenchmark(), new TrainBenchmark(), new StatisticsBenchmark(), new KernelBenchmark(), new AttentionBenchmark(),
         new SparseBenchmark()];
 
 string wanted = args is [var name, ..] ? name : "all";

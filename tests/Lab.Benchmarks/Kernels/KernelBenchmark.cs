@@ -114,7 +114,7 @@ internal sealed class KernelBenchmark : IBenchmark
         _ = weight.mul_(zeros_like(weight).view(-1).index_fill_(0, indices, 1f).view(weight.shape));
     }
 
-    private static void Compare(BenchmarkReport report, string name, Action plain, Action kernel, CancellationToken ct, Action? prepare = null)
+    internal static void Compare(BenchmarkReport report, string name, Action plain, Action kernel, CancellationToken ct, Action? prepare = null)
     {
         List<double> plainTimes = [], kernelTimes = [];
         // Long enough for the compiler to come back to what is hot.

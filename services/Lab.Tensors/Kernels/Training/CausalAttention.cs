@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Lab.Tensors.Kernels.Simd;
 
 namespace Lab.Tensors.Kernels.Training;
@@ -63,21 +64,23 @@ public sealed unsafe class CausalAttention(int rows, int length, int heads, int 
     /// <summary>A head's tokens one after the other, padded with zeros: [PaddedLength, PaddedWidth].</summary>
     internal void Pack(float* source, float* target, float factor)
     {
-        for (int token = 0; token < PaddedLength; token++)
+        for (int token = 0; token < length; token++)
         {
-            for (int c = 0; c < PaddedWidth; c++)
-                target[c] = token < length && c < headWidth ? source[c] * factor : 0;
+            for (int c = 0; c < headWidth; c += Lanes) (VectorMath.LoadPart(source + c, headWidth - c) * factor).Store(target + c);
             source += Stride;
             target += PaddedWidth;
         }
+
+        new Span<float>(target, (PaddedLength - length) * PaddedWidth).Clear();
     }
 
     /// <summary>From [PaddedLength, PaddedWidth] to [headWidth, PaddedLength].</summary>
     internal void Transpose(float* packed, float* target)
     {
-        for (int token = 0; token < PaddedLength; token++)
+        for (int c = 0; c < headWidth; c++)
         {
-            for (int c = 0; c < headWidth; c++) target[(c * PaddedLength) + token] = packed[(token * PaddedWidth) + c];
+            float* source = packed + c, row = target + (c * PaddedLength);
+            for (int token = 0; token < PaddedLength; token++) row[token] = source[token * PaddedWidth];
         }
     }
 
