@@ -69,7 +69,7 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
         Task.FromResult(trainings.Change(request.Name, TrainingRunMapping.Stop));
 
     public override Task<TrainingRun> ExtendTrainingRun(ExtendTrainingRunRequest request, ServerCallContext context) =>
-        Task.FromResult(trainings.Reopen(request.Name, run => TrainingRunMapping.Extend(run, request)));
+        Task.FromResult(trainings.Reopen(request.Name, run => TrainingRunMapping.Extend(run, request, CheckpointFolder.StepsIn(trainings.WorkFolder(request.Name)))));
 
     public override Task WatchTrainingRun(WatchTrainingRunRequest request, IServerStreamWriter<TrainingRun> responses, ServerCallContext context) =>
         responses.WriteAllAsync(trainings.Watch(request.Name, context.CancellationToken), context.CancellationToken);

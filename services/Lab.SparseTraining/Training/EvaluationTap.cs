@@ -66,7 +66,7 @@ internal sealed class EvaluationTap : IActivationTap, IDisposable
         Tensor residual = x.to(ScalarType.Float64);
         Tensor squares = (residual - residual.mean([-1], keepdim: true)).square();
         Tensor variance = squares.mean([-1]);                                                       // (B, T)
-        Tensor kurtosis = squares.square().mean([-1]) / variance.square().clamp_min(double.Epsilon); // (B, T)
+        Tensor kurtosis = squares.square().mean([-1]) / variance.square().clamp_min(1e-300); // (B, T)
         _kurtosis += kurtosis.sum().item<double>();
         _positions += kurtosis.numel();
     }

@@ -4,7 +4,7 @@ namespace Lab.SparseTraining.Training;
 
 /// <summary>
 /// A loss curve of bounded length: training losses are averaged over stretches of equal length, held-out losses are all
-/// kept where they were measured, until there are too many points: then every second one goes. With it, the history of
+/// kept where they were measured, until there are too many points: then those that lie closest together go. With it, the history of
 /// evaluations. A pure function of the steps, so that a resumed run has the curve of an uninterrupted one.
 /// </summary>
 internal sealed class TrainingCurve(long steps)
@@ -56,23 +56,31 @@ internal sealed class TrainingCurve(long steps)
         (_sum, _count) = (0, 0);
     }
 
-    private static void Thin<T>(List<T> items)
+    /// <summary>Makes room for one more: what goes is the item without which the gap between its neighbours is smallest.</summary>
+    private static void Thin<T>(List<T> items, Func<T, long> stepOf)
     {
         if (items.Count < MaxPoints) return;
-        int index = 0;
-        items.RemoveAll(_ => index++ % 2 == 0);
+        int least = 1;
+        for (int i = 2; i < items.Count - 1; i++)
+        {
+            if (Gap(i) < Gap(least)) least = i;
+        }
+
+        items.RemoveAt(least);
+
+        long Gap(int index) => stepOf(items[index + 1]) - stepOf(items[index - 1]);
     }
 
     private void AddPoint(long step, double loss, Proto.TrainingEvaluation? evaluation, double l0Fraction)
     {
         Proto.TrainingPoint point = new() { Step = step, Loss = loss, L0Fraction = l0Fraction };
-        Thin(_points);
+        Thin(_points, item => item.Step);
         _points.Add(point);
         if (evaluation is null) return;
         point.HeldOutLoss = evaluation.HeldOutLoss;
         evaluation.Loss = loss;
         evaluation.GradientRms = _gradientRms;
-        Thin(_evaluations);
+        Thin(_evaluations, item => item.Step);
         _evaluations.Add(evaluation);
     }
 }

@@ -39,23 +39,26 @@ internal static class TrainingRunMapping
     }
 
     /// <summary>Extends a run that has ended.</summary>
+    /// <param name="run">Changed, unless it throws.</param>
+    /// <param name="request">How.</param>
+    /// <param name="steps">The steps of its checkpoints on disk: a run that was cancelled stored its last one after that.</param>
     /// <exception cref="InvalidRequestException">The steps are not more than were taken, or more than the schedule that is kept.</exception>
     /// <exception cref="FailedPreconditionException">There is no checkpoint to go on from: "NO_CHECKPOINT".</exception>
-    public static void Extend(Proto.TrainingRun run, Proto.ExtendTrainingRunRequest request)
+    public static void Extend(Proto.TrainingRun run, Proto.ExtendTrainingRunRequest request, IReadOnlyList<long> steps)
     {
-        if (run.Checkpoints is not [.., { } newest])
+        if (steps is not [.., long newest])
             throw new FailedPreconditionException("NO_CHECKPOINT", $"{run.Name} has no checkpoint to go on from.");
-        if (request.Steps <= newest.Step)
-            throw new InvalidRequestException("steps", $"must be more than the {newest.Step} steps that {run.Name} has taken, not {request.Steps}");
+        if (request.Steps <= newest)
+            throw new InvalidRequestException("steps", $"must be more than the {newest} steps that {run.Name} has taken, not {request.Steps}");
         if (!System.Enum.IsDefined(request.Schedule)) throw new InvalidRequestException("schedule", $"is unknown: {(int)request.Schedule}");
-        long decaySteps = ToRecipe(run).DecaySteps;
-        if (request.Schedule != Proto.ExtensionSchedule.Recompute && request.Steps > decaySteps)
+        TrainingRecipe recipe = ToRecipe(run);
+        if (request.Schedule != Proto.ExtensionSchedule.Recompute && recipe.LearningRateDecay && request.Steps > recipe.DecaySteps)
         {
             throw new InvalidRequestException(
-                "steps", $"must be at most {decaySteps}, where the learning rate of the schedule that is kept is 0, not {request.Steps}; EXTENSION_SCHEDULE_RECOMPUTE goes beyond");
+                "steps", $"must be at most {recipe.DecaySteps}, where the learning rate of the schedule that is kept is 0, not {request.Steps}; EXTENSION_SCHEDULE_RECOMPUTE goes beyond");
         }
 
-        run.Extensions.Add(new Proto.TrainingExtension { FromStep = newest.Step, Steps = request.Steps, Schedule = request.Schedule });
+        run.Extensions.Add(new Proto.TrainingExtension { FromStep = newest, Steps = request.Steps, Schedule = request.Schedule });
         run.StopRequested = false;
         run.TaskAccuracies.Clear();
         run.Model = "";

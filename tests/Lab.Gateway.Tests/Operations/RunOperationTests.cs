@@ -26,8 +26,8 @@ public sealed class RunOperationTests
         fixture.Service.Calls.ShouldBe(["create step-1 900", "watch"]);
         reports.ShouldBe([(Name, 0), (Name, 40), (Name, 100)]);
         CanonicalJson.Write(ProtoJson.ToJson(outputs)).ShouldBe(
-            """{"curve":[{"l0_fraction":0,"loss":2.25,"step":100}],"metrics":{"circuit.nodes":7,"held_out_loss":2.5},"model":"trained","seconds":90}""");
-        fixture.Train.OutputNames.ShouldBe(["model", "curve", "metrics", "seconds"], ignoreOrder: true);
+            """{"curve":[{"l0_fraction":0,"loss":2.25,"step":100}],"metrics":{"circuit.nodes":7,"held_out_loss":2.5},"model":"trained","seconds":90,"task_accuracies":[]}""");
+        fixture.Train.OutputNames.ShouldBe(["model", "curve", "task_accuracies", "metrics", "seconds"], ignoreOrder: true);
     }
 
     [Fact]

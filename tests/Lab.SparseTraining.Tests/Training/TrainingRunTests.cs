@@ -93,10 +93,10 @@ public sealed class TrainingRunTests : IAsyncLifetime
         run.Evaluation.Step.ShouldBe(13);
         run.Model.ShouldNotBe(whole.Model);
 
-        TrainingRunMapping.Extend(run, new ExtendTrainingRunRequest { Steps = 22 });
+        Extend(run, new ExtendTrainingRunRequest { Steps = 22 });
         await _bench.ExecuteAsync("stopped", run);
         run.Curve[^1].Step.ShouldBe(22);
-        TrainingRunMapping.Extend(run, new ExtendTrainingRunRequest { Steps = 30, Schedule = ExtensionSchedule.Keep });
+        Extend(run, new ExtendTrainingRunRequest { Steps = 30, Schedule = ExtensionSchedule.Keep });
         await _bench.ExecuteAsync("stopped", run);
 
         run.End.ShouldBe(TrainingEnd.StepsTaken);
@@ -112,7 +112,7 @@ public sealed class TrainingRunTests : IAsyncLifetime
         double density = run.Status.Metrics["l0_fraction"];
         List<double> rates = [];
 
-        TrainingRunMapping.Extend(run, new ExtendTrainingRunRequest { Steps = 60, Schedule = ExtensionSchedule.Recompute });
+        Extend(run, new ExtendTrainingRunRequest { Steps = 60, Schedule = ExtensionSchedule.Recompute });
         await _bench.ExecuteAsync("extended", run, _ => rates.Add(run.Status.Metrics.GetValueOrDefault("learning_rate")));
 
         run.End.ShouldBe(TrainingEnd.StepsTaken);
@@ -131,7 +131,7 @@ public sealed class TrainingRunTests : IAsyncLifetime
     {
         TrainingRun run = await _bench.ExecuteAsync("ended");
         TrainingRun before = run.Clone();
-        Should.Throw<ServiceDefaults.Errors.InvalidRequestException>(() => TrainingRunMapping.Extend(run, new ExtendTrainingRunRequest { Steps = steps, Schedule = schedule }))
+        Should.Throw<ServiceDefaults.Errors.InvalidRequestException>(() => Extend(run, new ExtendTrainingRunRequest { Steps = steps, Schedule = schedule }))
             .Message.ShouldContain("steps");
         run.ShouldBe(before);
     }
@@ -241,6 +241,9 @@ public sealed class TrainingRunTests : IAsyncLifetime
         steps[0].ShouldBe(11);
         run.Model.ShouldBe(whole.Model);
     }
+
+    private static void Extend(TrainingRun run, ExtendTrainingRunRequest request) =>
+        TrainingRunMapping.Extend(run, request, [.. run.Checkpoints.Select(checkpoint => checkpoint.Step)]);
 
     private async Task<TrainingRun> StopAsync(string id, long at)
     {

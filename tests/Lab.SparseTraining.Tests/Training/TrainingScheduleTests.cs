@@ -75,4 +75,23 @@ public sealed class TrainingScheduleTests
         schedule.LearningRate(5).ShouldBe(0.01, 1e-12);
         schedule.LearningRate(999).ShouldBe(0.02, 1e-12);
     }
+
+    [Fact]
+    public void LearningRate_ExtendedAndRecomputed_FallsToTheNewEndAndLeavesWarmupAndDensity()
+    {
+        TrainingSchedule schedule = new(Recipe with { Sharkfin = false, Steps = 2000, PlannedSteps = 1000, DecaySteps = 2000 });
+        TrainingSchedule before = new(Recipe with { Sharkfin = false });
+        schedule.LearningRate(5).ShouldBe(before.LearningRate(5), 1e-12);
+        schedule.LearningRate(1005).ShouldBe(0.01, 1e-12);
+        schedule.LearningRate(2000).ShouldBe(0, 1e-12);
+        foreach (long step in (long[])[0, 255, 500, 700]) schedule.WeightDensity(step).ShouldBe(before.WeightDensity(step));
+    }
+
+    [Fact]
+    public void LearningRate_StoppedEarlierWithTheScheduleKept_IsWhatItWouldHaveBeen()
+    {
+        TrainingSchedule schedule = new(Recipe with { Steps = 600, PlannedSteps = 1000, DecaySteps = 1000 });
+        TrainingSchedule whole = new(Recipe);
+        foreach (long step in (long[])[5, 10, 300, 599]) schedule.LearningRate(step).ShouldBe(whole.LearningRate(step));
+    }
 }
