@@ -1,11 +1,15 @@
 using Google.Rpc;
 using Grpc.Core;
 using Lab.Artifacts;
+using Lab.Models;
+using Lab.Models.Checkpoints;
+using Lab.Models.Folders;
 using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.ServiceDefaults.Runs;
 using Lab.SparseTraining.Training;
 using Lab.Testing;
+using TorchSharp;
 
 namespace Lab.SparseTraining.Tests;
 
@@ -34,6 +38,21 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
         run.Status.Metrics["held_out_loss"].ShouldBeGreaterThan(0);
         run.Status.Metrics["l0_fraction"].ShouldBe(0.3, 0.01);
         run.Curve[^1].Step.ShouldBe(30);
+    }
+
+    [Fact]
+    public async Task Train_AnyRun_StoresTheModelInBothFormats()
+    {
+        TrainingRun run = await TrainAsync("t1", await PrepareCorpusAsync());
+
+        ArtifactStore store = new(_data["lab", "artifacts"]);
+        StoredArtifact artifact = await store.GetAsync(run.Model, Ct);
+        using ICheckpoint own = Checkpoint.OpenSafetensors(store.GetPath(artifact, TransformerCheckpoint.WeightsFile)), theirs = Checkpoint.OpenPickle(store.GetPath(artifact, CircuitSparsityFolder.WeightsFile));
+        using Transformer expected = TransformerLoader.Load(TransformerCheckpoint.ReadConfig(store.GetPath(artifact, TransformerCheckpoint.ConfigFile)), own, ct: Ct);
+        using Transformer actual = TransformerLoader.Load(ModelFolder.ReadCircuitSparsityConfig(store.GetPath(artifact, CircuitSparsityFolder.ConfigFile), theirs), theirs, ct: Ct);
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor tokens = torch.arange(8).view(1, 8);
+        actual.Forward(tokens).HasSameElements(expected.Forward(tokens)).ShouldBeTrue();
     }
 
     [Fact]
