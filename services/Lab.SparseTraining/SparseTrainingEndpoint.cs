@@ -46,6 +46,7 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
         }
 
         await forks.CheckAsync(request.Config, context.CancellationToken);
+        TrainingMapping.RequireRoom(request.Config);
         if (request.Config.Interventions.Count > 0) await TrainingInterventions.RequireAsync(store, corpus, request.Config, context.CancellationToken);
         return trainings.Create(request.RunId, new TrainingRun { Config = request.Config }, folder => forks.Prepare(request.Config, folder));
     }

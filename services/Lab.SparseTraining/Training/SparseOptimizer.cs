@@ -34,7 +34,7 @@ internal sealed class SparseOptimizer : IDisposable
         foreach (Entry entry in _entries)
         {
             entry.Parameter.requires_grad = true;
-            RequireRoomForFloor(entry);
+            if (entry.Axis != NeuronAxis.None) NeuronFloor.Require(entry.Name, entry.Parameter.shape[0], entry.Parameter.shape[1], entry.Axis, entry.Target, recipe);
         }
     }
 
@@ -124,17 +124,6 @@ internal sealed class SparseOptimizer : IDisposable
         _ when parameter.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) => (_recipe.WeightFraction, NeuronAxis.Columns, true),
         _ => (_recipe.WeightFraction, NeuronAxis.Rows, true),
     };
-
-    private void RequireRoomForFloor(Entry entry)
-    {
-        if (entry.Target >= 1 || entry.Axis == NeuronAxis.None) return;
-        long neurons = entry.Parameter.shape[entry.Axis == NeuronAxis.Rows ? 0 : 1];
-        long kept = (long)(entry.Target * entry.Parameter.numel());
-        if (kept >= neurons * _recipe.MinNonzeroPerNeuron) return;
-        throw new ArgumentException(
-            $"{entry.Name} keeps {kept} entries at this fraction, fewer than the {_recipe.MinNonzeroPerNeuron} for each of its {neurons} neurons.",
-            "config.recipe.weight_fraction");
-    }
 
     private sealed record Entry(string Name, Tensor Parameter, Tensor FirstMoment, Tensor SecondMoment, double Target, NeuronAxis Axis, bool IsWeight, bool IsDecayed);
 }

@@ -75,8 +75,8 @@ internal static class TrainingMapping
         Require(recipe.MinNonzeroPerNeuron >= 0, "recipe.min_nonzero_per_neuron", "must not be negative");
         Require(!recipe.HasBeta1 || recipe.Beta1 is >= 0 and < 1, "recipe.beta1", "must be at least 0 and below 1");
         Require(!recipe.HasBeta2 || recipe.Beta2 is >= 0 and < 1, "recipe.beta2", "must be at least 0 and below 1");
-        Require(!recipe.HasEpsilon || recipe.Epsilon > 0, "recipe.epsilon", "must be positive");
-        Require(recipe.WeightDecay >= 0, "recipe.weight_decay", "must not be negative");
+        Require(!recipe.HasEpsilon || (recipe.Epsilon > 0 && double.IsFinite(recipe.Epsilon)), "recipe.epsilon", "must be positive and finite");
+        Require(recipe.WeightDecay >= 0 && double.IsFinite(recipe.WeightDecay), "recipe.weight_decay", "must be finite and not negative");
         Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
         Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
         Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
@@ -87,6 +87,10 @@ internal static class TrainingMapping
         void RequireFraction(bool isSet, double value, string field) =>
             Require(!isSet || value is > 0 and <= 1, field, $"must be above 0 and at most 1, not {value}");
     }
+
+    /// <summary>Checks that matrices have room for the least nonzeros of each neuron. The architecture of a fork must have been filled in.</summary>
+    /// <exception cref="ArgumentException">One has not. ParamName is the field.</exception>
+    public static void RequireRoom(Proto.TrainingConfig config) => NeuronFloor.Require(ToTransformerConfig(config.Model, vocabSize: 2), ToRecipe(config.Recipe));
 
     private static void CheckAnnealing(TrainingRecipe recipe, Proto.RecipeConfig asked, Action<bool, string, string> require)
     {

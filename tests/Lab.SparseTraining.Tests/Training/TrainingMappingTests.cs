@@ -50,6 +50,19 @@ public sealed class TrainingMappingTests
     }
 
     [Fact]
+    public void RequireRoom_FewerEntriesThanTheFloor_NamesMatrixAndField()
+    {
+        Proto.TrainingConfig config = Valid();
+        config.Recipe.WeightFraction = 1.0 / 16;
+        TrainingMapping.RequireRoom(config);
+        config.Recipe.MinNonzeroPerNeuron = 5;
+
+        ArgumentException error = Should.Throw<ArgumentException>(() => TrainingMapping.RequireRoom(config));
+        error.ParamName.ShouldBe("config.recipe.weight_fraction");
+        error.Message.ShouldContain("attn.c_attn.weight keeps 768 entries");
+    }
+
+    [Fact]
     public void ToTransformerConfig_OfNothing_HasTheStatedDefaults() => TrainingMapping.ToTransformerConfig(null, 300).ShouldBe(new TransformerConfig
     {
         NLayers = 2,
