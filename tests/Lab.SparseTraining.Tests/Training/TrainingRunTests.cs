@@ -25,14 +25,15 @@ public sealed class TrainingRunTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    public async Task Execute_KilledAtRandomSteps_GivesTheSameModelAndCheckpoint(int seed)
+    [InlineData(1, 32, 0.3)]
+    [InlineData(2, 32, 0.3)]
+    [InlineData(3, 32, 1)]
+    [InlineData(4, 128, 0.04)]
+    public async Task Execute_KilledAtRandomSteps_GivesTheSameModelAndCheckpoint(int seed, int dModel, double fraction)
     {
-        TrainingRun whole = await _bench.ExecuteAsync("whole");
+        TrainingRun whole = await _bench.ExecuteAsync("whole", Change);
         Random random = new(seed);
-        TrainingRun run = _bench.NewRun();
+        TrainingRun run = _bench.NewRun(Change);
         for (int kill = 0; kill < 3; kill++)
         {
             long last = random.Next(1, 31);
@@ -45,6 +46,8 @@ public sealed class TrainingRunTests : IAsyncLifetime
         run.Curve.ShouldBe(whole.Curve);
         run.Evaluation.ShouldBe(whole.Evaluation);
         _bench.Checkpoint("killed", 30).ShouldBe(_bench.Checkpoint("whole", 30));
+
+        void Change(TrainingConfig config) => (config.Model.DModel, config.Recipe.WeightFraction) = (dModel, fraction);
 
         // A step that is not reached again, because a checkpoint is beyond it, kills nothing.
         async Task KillAsync(TrainingRun killed, long at)
