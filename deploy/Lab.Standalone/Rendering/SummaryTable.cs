@@ -14,6 +14,17 @@ internal static class SummaryTable
         var table = MetricTable.Of(metrics);
         if (table.Rows.Count > 0) screen.Write(SideBySide(table));
         if (table.Single.Count > 0) screen.Write(Alone(table.Single));
+        if (report["sweep"] is JsonObject sweep) screen.Write(Sweep(sweep));
+    }
+
+    private static Table Sweep(JsonObject sweep)
+    {
+        Table table = new Table().Border(TableBorder.Simple).AddColumn("");
+        string[] columns = [.. sweep["columns"]!.AsArray().Select(column => column!.GetValue<string>())];
+        foreach (string column in columns) table.AddColumn(new TableColumn(new Text(MetricCatalogue.Title(column))).RightAligned());
+        foreach (JsonNode? row in sweep["rows"]!.AsArray())
+            table.AddRow([new Text(row!["key"]!.GetValue<string>()), .. columns.Select(column => new Text(MetricCatalogue.Write(column, row["values"]![column]?.GetValue<double>())))]);
+        return table;
     }
 
     private static Table SideBySide(MetricTable metrics)

@@ -41,15 +41,23 @@ internal static class ParameterValues
     {
         "int" when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number) => Value.ForNumber(number),
         "number" when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) => Value.ForNumber(number),
+        "numbers" when Numbers(text) is { } numbers => Value.ForList(numbers),
         "bool" when bool.TryParse(text, out bool isTrue) => Value.ForBool(isTrue),
         "string" => Value.ForString(text),
         _ => throw CommandException.Usage($"--set {parameter.Name}={text}: must be {Article(parameter.Type)}."),
     };
 
+    private static Value[]? Numbers(string text)
+    {
+        double[] numbers = [.. text.Split(',').Select(part => double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : double.NaN)];
+        return numbers.All(double.IsFinite) ? [.. numbers.Select(Value.ForNumber)] : null;
+    }
+
     private static string Article(string type) => type switch
     {
         "int" => "a whole number",
         "number" => "a number",
+        "numbers" => "numbers with commas between",
         "bool" => "true or false",
         _ => $"of the type '{type}', which this version of lab does not know",
     };
@@ -68,6 +76,7 @@ internal static class ParameterValues
         Value.KindOneofCase.StringValue => value.StringValue,
         Value.KindOneofCase.NumberValue => value.NumberValue.ToString(CultureInfo.InvariantCulture),
         Value.KindOneofCase.BoolValue => value.BoolValue ? "true" : "false",
+        Value.KindOneofCase.ListValue => string.Join(',', value.ListValue.Values.Select(Text)),
         Value.KindOneofCase.None or Value.KindOneofCase.NullValue => "none",
         _ => value.ToString(),
     };

@@ -104,22 +104,28 @@ internal static partial class DefinitionReader
                 reader.Text("operation", isRequired: true),
                 reader.Object("with"),
                 reader.Any("for_each"),
-                [.. reader.Array("needs").Select((need, n) => ReadNeed(need, $"steps[{i}].needs[{n}]", violations))],
-                $"steps[{i}]");
+                [.. reader.Array("needs").Select((need, n) => ReadName(need, $"steps[{i}].needs[{n}]", "must be a step's ID", violations))],
+                $"steps[{i}]")
+            {
+                Sweep = reader.Any("sweep") is null ? null : reader.Object("sweep"),
+                When = reader.Any("when"),
+            };
             reader.Finish();
             if (step.Id.Length > 0 && !Identifier().IsMatch(step.Id)) violations.Add(reader.PathOf("id"), "must be letters, digits, _ and -");
             if (steps.Exists(s => s.Id == step.Id && s.Id.Length > 0)) violations.Add(reader.PathOf("id"), $"\"{step.Id}\" is another step's ID too");
             if (step.ForEach is not (null or JsonArray { Count: > 0 } or JsonObject { Count: > 0 }))
                 violations.Add(reader.PathOf("for_each"), "must be a list or a mapping with at least one entry");
+            if (step is { ForEach: not null, Sweep: not null }) violations.Add(reader.PathOf("sweep"), "cannot be set together with for_each");
+            if (step.Sweep is { Count: 0 }) violations.Add(reader.PathOf("sweep"), "must have at least one list");
             steps.Add(step);
         }
         return steps;
     }
 
-    private static string ReadNeed(JsonNode? need, string path, Violations violations)
+    private static string ReadName(JsonNode? name, string path, string fault, Violations violations)
     {
-        if (need?.GetValueKind() == JsonValueKind.String) return need.GetValue<string>();
-        violations.Add(path, "must be a step's ID");
+        if (name?.GetValueKind() == JsonValueKind.String) return name.GetValue<string>();
+        violations.Add(path, fault);
         return "";
     }
 
@@ -129,12 +135,48 @@ internal static partial class DefinitionReader
         string title = reader.Text("title");
         ReportDefinition report = new(
             title.Length > 0 ? title : name,
-            reader.Object("metrics").ToDictionary(m => m.Key, m => m.Value));
+            reader.Object("metrics").ToDictionary(m => m.Key, m => m.Value))
+        {
+            Sweep = reader.Any("sweep") is null ? null : ReadSweep(reader.Object("sweep"), violations),
+        };
         reader.Finish();
         foreach ((string metric, JsonNode? expression) in report.Metrics)
             if (MetricExpression.Fault(expression) is string fault)
                 violations.Add($"report.metrics.{metric}", fault);
         return report;
+    }
+
+    private static SweepDefinition ReadSweep(JsonObject members, Violations violations)
+    {
+        ObjectReader reader = new(members, "report.sweep", violations);
+        SweepDefinition sweep = new(
+            reader.Text("step", isRequired: true),
+            reader.Object("columns").ToDictionary(c => c.Key, c => c.Value),
+            [.. reader.Array("charts").Select((chart, i) => ReadChart(chart, $"report.sweep.charts[{i}]", violations))]);
+        reader.Finish();
+        if (sweep.Columns.Count == 0) violations.Add("report.sweep.columns", "must have at least one column");
+        foreach ((string column, JsonNode? expression) in sweep.Columns)
+            if (MetricExpression.Fault(expression) is string fault)
+                violations.Add($"report.sweep.columns.{column}", fault);
+        foreach ((int i, SweepChart chart) in sweep.Charts.Index())
+            foreach (string column in (string[])[chart.X, chart.Y, .. chart.By])
+                if (column.Length > 0 && !sweep.Columns.ContainsKey(column)) violations.Add($"report.sweep.charts[{i}]", $"there is no column \"{column}\"");
+        return sweep;
+    }
+
+    private static SweepChart ReadChart(JsonNode? chart, string path, Violations violations)
+    {
+        if (chart is not JsonObject members)
+        {
+            violations.Add(path, "must be a mapping with x, y and by");
+            return new SweepChart("", "", []);
+        }
+        ObjectReader reader = new(members, path, violations);
+        SweepChart read = new(
+            reader.Text("x", isRequired: true), reader.Text("y", isRequired: true),
+            [.. reader.Array("by").Select((by, i) => ReadName(by, $"{path}.by[{i}]", "must be a column's name", violations))]);
+        reader.Finish();
+        return read;
     }
 
     [GeneratedRegex("^[a-z][a-z0-9-]{0,39}$")]

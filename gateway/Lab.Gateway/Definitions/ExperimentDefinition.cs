@@ -22,4 +22,20 @@ internal sealed record ExperimentDefinition(
 /// <param name="Metrics">
 /// The flat metrics by name, in the order of the text. Each is a reference, a number, {ratio: [a, b]} or {mean: [a, b, ...]}.
 /// </param>
-internal sealed record ReportDefinition(string Title, IReadOnlyDictionary<string, JsonNode?> Metrics);
+internal sealed record ReportDefinition(string Title, IReadOnlyDictionary<string, JsonNode?> Metrics)
+{
+    /// <summary>A table with a row for each entry of a step; null where there is none.</summary>
+    public SweepDefinition? Sweep { get; init; }
+}
+
+/// <summary>A table with a row for each entry of a step, and charts of its columns.</summary>
+/// <param name="Step">The step's ID.</param>
+/// <param name="Columns">Each an expression as metrics are, in which ${item} and ${steps.other[key]...} are the entry's. One that refers to a step that is left out is left out.</param>
+/// <param name="Charts">Charts; those of columns that are left out are too.</param>
+internal sealed record SweepDefinition(string Step, IReadOnlyDictionary<string, JsonNode?> Columns, IReadOnlyList<SweepChart> Charts);
+
+/// <summary>A chart of two columns of a sweep, each row a point.</summary>
+/// <param name="X">The column of the x axis.</param>
+/// <param name="Y">The column of the y axis.</param>
+/// <param name="By">The columns whose rows of equal values are joined to lines.</param>
+internal sealed record SweepChart(string X, string Y, IReadOnlyList<string> By);

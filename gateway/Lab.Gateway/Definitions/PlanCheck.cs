@@ -12,15 +12,18 @@ internal sealed class PlanCheck(ExperimentPlan plan, OperationRegistry operation
     {
         foreach (StepDefinition step in _definition.Steps)
         {
-            CheckReferences(step.ForEach, $"{step.Path}.for_each", mayUseItem: false);
-            CheckReferences(step.With, $"{step.Path}.with", mayUseItem: step.ForEach is not null);
+            CheckReferences(step.ForEach, $"{step.Path}.for_each");
+            CheckReferences(step.Sweep, $"{step.Path}.sweep");
+            CheckReferences(step.When, $"{step.Path}.when");
+            CheckReferences(step.With, $"{step.Path}.with", step, mayBeLeftOut: !plan.StepsOf(step.Id).Any());
             foreach ((int n, string need) in step.Needs.Index())
                 if (need.Length > 0 && !_definition.Steps.Any(s => s.Id == need)) violations.Add($"{step.Path}.needs[{n}]", $"there is no step \"{need}\"");
             CheckOperation(step);
         }
 
         foreach ((string metric, JsonNode? expression) in _definition.Report.Metrics)
-            CheckReferences(expression, $"report.metrics.{metric}", mayUseItem: false);
+            CheckReferences(expression, $"report.metrics.{metric}");
+        if (_definition.Report.Sweep is { } sweep) CheckSweep(sweep);
         CheckCycles();
     }
 
@@ -36,16 +39,28 @@ internal sealed class PlanCheck(ExperimentPlan plan, OperationRegistry operation
             operation.Validate(plan.ResolveInputs(planned, _ => null), $"{step.Path}.with", violations);
     }
 
-    private void CheckReferences(JsonNode? value, string path, bool mayUseItem)
+    private void CheckSweep(SweepDefinition sweep)
+    {
+        StepDefinition? rows = _definition.Steps.FirstOrDefault(s => s.Id == sweep.Step);
+        if (rows is not { HasEntries: true }) violations.Add("report.sweep.step", "must be a step with for_each or sweep");
+        foreach ((string column, JsonNode? expression) in sweep.Columns)
+            CheckReferences(expression, $"report.sweep.columns.{column}", rows, mayBeLeftOut: true);
+    }
+
+    /// <param name="value">What holds references.</param>
+    /// <param name="path">Where it stands.</param>
+    /// <param name="owner">The step whose entries know item, key and "[key]"; null for none.</param>
+    /// <param name="mayBeLeftOut">Whether it may refer to steps that are left out.</param>
+    private void CheckReferences(JsonNode? value, string path, StepDefinition? owner = null, bool mayBeLeftOut = false)
     {
         foreach ((string at, Reference? reference, string text) in Template.References(value, path))
         {
             string? fault = reference switch
             {
                 null => "is not a reference; write ${parameters.name}, ${steps.id.output}, ${item} or ${key}",
-                { IsOfEntry: true } => mayUseItem ? null : "is known only in the inputs of a step with for_each",
+                { IsOfEntry: true } => owner?.HasEntries == true ? null : "is known only in the inputs of a step with for_each or sweep",
                 { Root: "parameters" } => FaultOfParameter(reference),
-                _ => FaultOfStep(reference),
+                _ => FaultOfStep(reference, owner, mayBeLeftOut),
             };
             if (fault is not null) violations.Add(at, $"{text} {fault}");
         }
@@ -56,13 +71,19 @@ internal sealed class PlanCheck(ExperimentPlan plan, OperationRegistry operation
             ? $"refers to no parameter; there are {string.Join(", ", _definition.Parameters.Select(p => p.Name))}"
             : reference.Path.Count > 1 ? "goes into a parameter, which has no parts" : null;
 
-    private string? FaultOfStep(Reference reference)
+    private string? FaultOfStep(Reference reference, StepDefinition? owner, bool mayBeLeftOut)
     {
         StepDefinition? step = _definition.Steps.FirstOrDefault(s => s.Id == reference.Name);
         if (step is null) return $"refers to no step; there are {string.Join(", ", _definition.Steps.Select(s => s.Id))}";
-        if (step.ForEach is null && reference.Key is not null) return $"names an entry, but {step.Id} has no for_each";
-        if (step.ForEach is not null && reference.Key is null) return $"must say which entry: {step.Id}[*] or {string.Join(" or ", plan.StepsOf(step.Id).Select(s => s.Id))}";
-        if (reference.Key is not (null or Reference.Every) && !plan.StepsOf(step.Id).Any(s => s.Key == reference.Key))
+        if (!step.HasEntries && reference.Key is not null) return $"names an entry, but {step.Id} has no for_each";
+        if (!plan.StepsOf(step.Id).Any()) return mayBeLeftOut ? null : $"refers to {step.Id}, which its `when` leaves out";
+        if (step.HasEntries && reference.Key is null) return $"must say which entry: {step.Id}[*] or {string.Join(" or ", plan.StepsOf(step.Id).Select(s => s.Id))}";
+        if (reference.Key == Reference.Own)
+        {
+            if (owner?.HasEntries != true) return "is known only in the inputs of a step with for_each or sweep";
+            if (plan.StepsOf(owner.Id).FirstOrDefault(own => !plan.StepsOf(step.Id).Any(s => s.Key == own.Key)) is { } lone) return $"has no entry {lone.Key}, as {owner.Id} has";
+        }
+        else if (reference.Key is not (null or Reference.Every) && !plan.StepsOf(step.Id).Any(s => s.Key == reference.Key))
             return $"names no entry; there are {string.Join(", ", plan.StepsOf(step.Id).Select(s => s.Id))}";
         if (operations.Find(step.Operation) is not IOperation operation || reference.Rest.FirstOrDefault() is not string output) return null;
         return operation.OutputNames.Contains(output) ? null : $"refers to no output of {step.Operation}; it has {string.Join(", ", operation.OutputNames)}";

@@ -11,6 +11,9 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
 {
     public const string Every = "[*]";
 
+    /// <summary>"${steps.train[key].model}": of the entry that has the same name as the one that refers to it.</summary>
+    public const string Own = "[key]";
+
     /// <summary>The parameter or step that is named; null in a reference to an entry.</summary>
     public string? Name => IsOfEntry || Path.Count == 0 ? null : Path[0];
 
@@ -19,6 +22,9 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
 
     /// <summary>The "[key]" after a step's ID, or null.</summary>
     public string? Key => Root == "steps" && Path.Count > 1 && Path[1][0] == '[' ? Path[1] : null;
+
+    /// <summary>The reference as an entry means it: <see cref="Own"/> becomes its key.</summary>
+    public Reference For(string? key) => Key == Own && key is not null ? this with { Path = [Path[0], key, .. Path.Skip(2)] } : this;
 
     /// <summary>The path inside the value that is named.</summary>
     public IEnumerable<string> Rest => Path.Skip(IsOfEntry ? 0 : Key is null ? 1 : 2);

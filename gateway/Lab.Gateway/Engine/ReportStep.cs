@@ -22,8 +22,23 @@ internal sealed class ReportStep(IReportBuilder builder, ArtifactStore store)
                 ?? throw new FailedPreconditionException("METRIC_NOT_A_NUMBER", $"report.metrics.{name} is not a number: {CanonicalJson.Write(resolved)}");
         }
 
+        if (plan.Definition.Report.Sweep is { } sweep) AddSweep(run, plan, sweep, outputs);
         StoredArtifact report = await builder.BuildAsync(run.Clone(), plan.Definition, cancellationToken);
         await store.SetNameAsync($"reports/{RunNames.IdOf(run.Name)}", report.Digest, cancellationToken);
         run.Report = report.Digest;
+    }
+
+    private static void AddSweep(ExperimentRun run, ExperimentPlan plan, SweepDefinition sweep, Func<string, JsonObject?> outputs)
+    {
+        foreach ((string column, JsonNode? expression) in sweep.Columns)
+        {
+            if (plan.RefersToLeftOut(expression)) continue;
+            foreach (PlannedStep row in plan.StepsOf(sweep.Step))
+            {
+                JsonNode? resolved = plan.ResolveColumn(row, expression, outputs);
+                run.Status.Metrics[SweepTable.MetricOf(row.Key!, column)] = MetricExpression.Evaluate(resolved)
+                    ?? throw new FailedPreconditionException("METRIC_NOT_A_NUMBER", $"report.sweep.columns.{column} is not a number for {row.Id}: {CanonicalJson.Write(resolved)}");
+            }
+        }
     }
 }

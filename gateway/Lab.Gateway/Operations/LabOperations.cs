@@ -52,6 +52,7 @@ internal static class LabOperations
             ArtifactInputs = ["corpus"],
             NamedOutput = "model",
             Course = ["checkpoints", "extensions", "stop_requested", "end", "evaluation", "published_model", "published_step"],
+            Rewrite = ExpansionInputs.Rewrite,
         };
     }
 

@@ -15,6 +15,14 @@ internal static class MetricCatalogue
 {
     private static readonly (string Key, string Title, MetricFormat Format)[] _known =
     [
+        ("expansion_factor", "Expansion factor", MetricFormat.Measure),
+        ("pfrac", "Nonzero share at expansion 1", MetricFormat.Measure),
+        ("activation_fraction", "Activation fraction", MetricFormat.Measure),
+        ("circuit_nodes", "Circuit nodes", MetricFormat.Count),
+        ("circuit_edges", "Circuit edges", MetricFormat.Count),
+        ("circuit_loss", "Task loss with only the circuit", MetricFormat.Measure),
+        ("circuit_target_reached", "Circuit reached the target loss", MetricFormat.YesOrNo),
+        ("train_seconds", "Training, seconds", MetricFormat.Measure),
         ("edge_ratio", "Dense edges for each sparse edge", MetricFormat.Ratio),
         ("held_out_loss", "Held-out loss, nats per token", MetricFormat.Measure),
         ("loss", "Training loss, nats per token", MetricFormat.Measure),

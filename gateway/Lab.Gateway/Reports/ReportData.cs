@@ -16,6 +16,9 @@ internal sealed record ReportData(
     IReadOnlyList<LabelledCircuit> Circuits,
     IReadOnlyList<Bridge> Bridges)
 {
+    /// <summary>The table of a sweep, or null.</summary>
+    public SweepTable? Sweep { get; init; }
+
     /// <summary>The CSS class of a label's colour, the same in every chart.</summary>
     public string StyleOf(string label)
     {

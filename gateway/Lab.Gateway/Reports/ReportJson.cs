@@ -21,9 +21,20 @@ internal static class ReportJson
         ["wall_seconds"] = Math.Round(data.WallSeconds, 3),
         ["parameters"] = Node(data.Run.Parameters),
         ["metrics"] = new JsonObject(data.Metrics.Select(metric => KeyValuePair.Create(metric.Key, (JsonNode?)Number(metric.Value)))),
+        ["sweep"] = data.Sweep is null ? null : Sweep(data.Sweep),
         ["steps"] = new JsonArray([.. data.Run.Steps.Select(Step)]),
         ["artifacts"] = new JsonArray([.. data.Artifacts.Select(Artifact)]),
     }.ToJsonString(Readable) + "\n";
+
+    private static JsonObject Sweep(SweepTable sweep) => new()
+    {
+        ["columns"] = new JsonArray([.. sweep.Columns.Select(column => JsonValue.Create(column))]),
+        ["rows"] = new JsonArray([.. sweep.Rows.Select(row => new JsonObject
+        {
+            ["key"] = row.Key,
+            ["values"] = new JsonObject(sweep.Columns.Select(column => KeyValuePair.Create(column, (JsonNode?)(row.Values[column] is { } value ? Number(value) : null)))),
+        })]),
+    };
 
     private static JsonObject Step(StepRun step) => new()
     {

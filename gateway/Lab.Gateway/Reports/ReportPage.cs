@@ -22,6 +22,7 @@ internal static class ReportPage
         <body>
         <main>
         {HeadlineSection.Render(data)}
+        {SweepSection.Render(data)}
         {TrainingSection.Render(data)}
         {CircuitSection.Render(data)}
         {AblationSection.Render(data)}

@@ -33,7 +33,10 @@ internal sealed class ReportReader(ArtifactStore store, TimeProvider time)
             artifacts,
             [.. ReadLists<CurvePoint>(run, "curve").Select(curve => new Curve(curve.Label, curve.Items)).OrderBy(curve => Place(curve.Label, labels))],
             [.. (await ReadCircuitsAsync(artifacts, cancellationToken)).OrderBy(circuit => Place(circuit.Label, labels))],
-            [.. ReadLists<BridgeSite>(run, "sites").Select(sites => new Bridge(sites.Label, sites.Items))]);
+            [.. ReadLists<BridgeSite>(run, "sites").Select(sites => new Bridge(sites.Label, sites.Items))])
+        {
+            Sweep = SweepTable.Of(run, definition.Report.Sweep),
+        };
     }
 
     /// <summary>Labels stand in the order of the metrics everywhere; others come after them, in the order of the steps.</summary>

@@ -97,7 +97,7 @@ public sealed class ExperimentPlannerTests
     [InlineData("name: e\nsteps: [{ id: a, operation: do.it, needs: [b] }]", "steps[0].needs[0]", "no step \"b\"")]
     [InlineData("name: e\nsteps: [{ id: a, operation: do.it, needs: [c] }, { id: b, operation: do.it, with: { x: \"${steps.a.value}\" } }, { id: c, operation: do.it, needs: [b] }]", "steps[0]", "a needs c needs b needs a")]
     [InlineData("name: e\nsteps: [{ id: a, operation: do.it, with: { x: \"${steps.a.value}\" } }]", "steps[0]", "waits for itself")]
-    [InlineData("name: e\nparameters: { p: { type: integer } }\nsteps: [{ id: a, operation: do.it }]", "parameters.p.type", "int, number, string, bool")]
+    [InlineData("name: e\nparameters: { p: { type: integer } }\nsteps: [{ id: a, operation: do.it }]", "parameters.p.type", "int, number, numbers, string, bool")]
     [InlineData("name: e\nparameters: { p: { type: int, default: x } }\nsteps: [{ id: a, operation: do.it }]", "parameters.p.default", "whole number")]
     [InlineData("name: e\nparameters: { p: { type: int } }\nsteps: [{ id: a, operation: do.it }]", "parameters.p", "has no default")]
     [InlineData("name: e\nparameters: { p: 3 }\nsteps: [{ id: a, operation: do.it }]", "parameters.p", "must be a mapping")]

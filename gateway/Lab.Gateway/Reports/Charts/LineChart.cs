@@ -15,9 +15,17 @@ internal static class LineChart
 {
     private const double Width = 520, Height = 270, Left = 52, Right = 12, Top = 12, Bottom = 40;
 
-    public static Markup Draw(string title, string xLabel, string yLabel, IReadOnlyList<Series> series, bool logarithmic = false)
+    /// <param name="title">What it shows.</param>
+    /// <param name="xLabel">The x axis.</param>
+    /// <param name="yLabel">The y axis.</param>
+    /// <param name="series">The lines.</param>
+    /// <param name="logarithmic">Whether the y axis is.</param>
+    /// <param name="spansX">Whether the x axis has round values around the points, instead of 0 and the last point at its ends.</param>
+    /// <param name="logarithmicX">Whether the x axis is; only with <paramref name="spansX"/>.</param>
+    public static Markup Draw(string title, string xLabel, string yLabel, IReadOnlyList<Series> series, bool logarithmic = false, bool spansX = false, bool logarithmicX = false)
     {
-        var x = new Scale([0, .. series.SelectMany(line => line.Points.Select(point => point.X))], Left, Width - Right, isTight: true);
+        IEnumerable<double> places = series.SelectMany(line => line.Points.Select(point => point.X));
+        Scale x = spansX ? new Scale(places, Left, Width - Right, logarithmicX) : new Scale([0, .. places], Left, Width - Right, isTight: true);
         var y = new Scale(series.SelectMany(line => line.Points.Select(point => point.Y)), Height - Bottom, Top, logarithmic);
         return Markup.Of($"""
             <figure class="chart">
