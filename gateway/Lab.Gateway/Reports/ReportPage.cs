@@ -24,6 +24,7 @@ internal static class ReportPage
         {HeadlineSection.Render(data)}
         {SweepSection.Render(data)}
         {TrainingSection.Render(data)}
+        {TaskSection.Render(data)}
         {CircuitSection.Render(data)}
         {AblationSection.Render(data)}
         {BridgeSection.Render(data)}

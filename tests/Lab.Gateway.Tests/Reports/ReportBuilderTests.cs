@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Lab.Artifacts;
 using Lab.Gateway.Reports;
 using Lab.Protos.Experiment.V1;
@@ -49,6 +51,26 @@ public sealed class ReportBuilderTests
         // The model stands in the pruning step's config too, but training made it.
         report["artifacts"]!.AsArray().Single(artifact => artifact!["digest"]!.GetValue<string>() == sample.Digests["train[sparse]"])!["step"]!
             .GetValue<string>().ShouldBe("train[sparse]");
+    }
+
+    [Fact]
+    public async Task BuildAsync_TrainingThatWasAskedForTasks_ShowsEachTask()
+    {
+        using SampleRun sample = await SampleRun.CreateAsync(nodesPerColumn: 4, Ct);
+        (await BuildAsync(sample)).Html.ShouldNotContain("<h2>Tasks</h2>");
+        StepRun step = sample.Run.Steps.Single(step => step.Id == "train[sparse]");
+        step.Outputs.MergeFrom(JsonParser.Default.Parse<Struct>("""
+            {"task_accuracies": [
+                {"task": "single_double_quote", "prompts": 40, "accuracy": 0.975, "mean_log_odds": 2.5},
+                {"task": "with_as", "prompts": 0, "obstacle": "too short"}]}
+            """));
+
+        string page = (await BuildAsync(sample)).Html;
+
+        page.ShouldContain("<h2>Tasks</h2>");
+        page.ShouldContain("single_double_quote</th><td class=\"n\">97.5\u2009%");
+        page.ShouldContain($"with_as</th><td class=\"n\">{Numbers.Missing}");
+        page.ShouldContain("mean</th><td class=\"n\">97.5\u2009%");
     }
 
     [Fact]
