@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using System.Xml.Linq;
 using Google.Protobuf;
@@ -65,7 +66,7 @@ public sealed class ReportBuilderTests
                 {"task": "with_as", "prompts": 0, "obstacle": "too short"}]}
             """));
 
-        string page = (await BuildAsync(sample)).Html;
+        string page = WebUtility.HtmlDecode((await BuildAsync(sample)).Html);
 
         page.ShouldContain("<h2>Tasks</h2>");
         page.ShouldContain("single_double_quote</th><td class=\"n\">97.5\u2009%");
