@@ -1,8 +1,8 @@
 using Lab.ModelHost.Mapping;
 using Lab.ModelHost.Sources;
 using Lab.Models.Gradients;
-using Lab.Models.Interventions.Messages;
 using Lab.Models.Interventions;
+using Lab.Models.Interventions.Messages;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;
 using Proto = Lab.Protos.ModelHost.V1;

@@ -1,8 +1,8 @@
 using Lab.ModelHost.Generation;
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
-using Lab.Models.Interventions.Messages;
 using Lab.Models.Interventions;
+using Lab.Models.Interventions.Messages;
 using Lab.Protos.ModelHost.V1;
 using Lab.ServiceDefaults.Errors;
 using Lab.Tensors;

@@ -1,7 +1,7 @@
 using Lab.ModelHost.Passes;
 using Lab.ModelHost.Residents;
-using Lab.Models.Interventions.Messages;
 using Lab.Models.Interventions;
+using Lab.Models.Interventions.Messages;
 using Lab.Protos.ModelHost.V1;
 using Lab.Protos.Tensor.V1;
 using Lab.ServiceDefaults.Errors;
