@@ -152,10 +152,12 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
             ["config.model.d_head", "config.model.activation_fraction", "config.recipe.steps", "config.recipe.weight_fraction"], ignoreOrder: true);
     }
 
-    [Fact]
-    public async Task CreateTrainingRun_UnknownCorpus_NamesTheField()
+    [Theory]
+    [InlineData("corpora/none")]
+    [InlineData("two words")]
+    public async Task CreateTrainingRun_UnknownCorpus_NamesTheField(string corpus)
     {
-        CreateTrainingRunRequest request = new() { Config = new TrainingConfig { Corpus = "corpora/none" } };
+        CreateTrainingRunRequest request = new() { Config = new TrainingConfig { Corpus = corpus } };
         RpcException error = await Should.ThrowAsync<RpcException>(() => _client.CreateTrainingRunAsync(request, cancellationToken: Ct).ResponseAsync);
         error.StatusCode.ShouldBe(StatusCode.InvalidArgument);
         error.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations.Single().Field.ShouldBe("config.corpus");
@@ -190,12 +192,16 @@ public sealed class SparseTrainingEndpointTests : IAsyncLifetime
         await new TrainingExecutor(new ArtifactStore(_data["lab", "artifacts"]), new MatmulPeak(TimeProvider.System), TimeProvider.System).ExecuteAsync(context, ct);
         return stored;
 
+        // Checkpoints are told of by a thread of their own.
         void Update(Action<TrainingRun> change, bool persist)
         {
-            long? before = run.Status.Progress?.Completed;
-            change(run);
-            if (persist && run.Model.Length == 0) stored = run.Clone();
-            if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
+            lock (run)
+            {
+                long? before = run.Status.Progress?.Completed;
+                change(run);
+                if (persist && run.Model.Length == 0) stored = run.Clone();
+                if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
+            }
         }
     }
 

@@ -29,21 +29,22 @@ internal sealed class CheckpointFolder(string folder, int kept, CheckpointWriter
 
     /// <summary>Stores a checkpoint, then deletes those that are too old. After a failure the older ones are all there.</summary>
     /// <exception cref="IOException">The disk is full, for instance.</exception>
-    public void Save(SparseTrainer trainer, TrainingCurve curve)
+    public void Save(TrainingCheckpoint checkpoint)
     {
-        TrainingCheckpoint.Save(PathOf(folder, trainer.StepsTaken), trainer, curve, write);
+        checkpoint.Save(PathOf(folder, checkpoint.Step), write);
         foreach (long step in StepsIn(folder).SkipLast(kept)) File.Delete(PathOf(folder, step));
     }
 
-    /// <summary>Restores the newest checkpoint; does nothing where there is none.</summary>
+    /// <summary>Restores the newest checkpoint; whether there is one.</summary>
     /// <exception cref="InvalidDataException">It cannot be read, is corrupt or belongs to another model. Says what can be done.</exception>
-    public void RestoreNewest(SparseTrainer trainer, TrainingCurve curve)
+    public bool RestoreNewest(SparseTrainer trainer, TrainingCurve curve)
     {
-        if (StepsIn(folder) is not [.., long newest]) return;
+        if (StepsIn(folder) is not [.., long newest]) return false;
         string path = PathOf(folder, newest);
         try
         {
             TrainingCheckpoint.Restore(path, trainer, curve);
+            return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidProtocolBufferException or FormatException or InvalidDataException)
         {

@@ -31,20 +31,25 @@ internal sealed class TrainedModel(ArtifactStore store, RunContext<Proto.Trainin
         File.WriteAllLines(Path.Combine(_folder, "metrics.jsonl"), session.Curve.Evaluations.Select(item => Formatter.Format(item)));
     }
 
-    /// <summary>Puts what was written into the store.</summary>
+    /// <summary>Puts what was written into the store, and deletes it however that ends.</summary>
     /// <returns>The digest.</returns>
     public async Task<string> StoreAsync(TokenCorpus tokens, CancellationToken ct)
     {
-        tokens.Tokenizer.Save(_folder);
-        Proto.TrainingConfig config = context.Run.Config;
-        ArtifactProvenance provenance = new(
-            "training.train",
-            new Dictionary<string, string>(interventions.Artifacts) { ["corpus"] = corpus.Digest },
-            JsonNode.Parse(JsonFormatter.Default.Format(config))!.AsObject(),
-            config.Seed);
-        StoredArtifact model = await store.PutAsync("model", provenance, (target, _) => CopyAsync(_folder, target), ct);
-        Directory.Delete(_folder, recursive: true);
-        return model.Digest;
+        try
+        {
+            tokens.Tokenizer.Save(_folder);
+            Proto.TrainingConfig config = context.Run.Config;
+            ArtifactProvenance provenance = new(
+                "training.train",
+                new Dictionary<string, string>(interventions.Artifacts) { ["corpus"] = corpus.Digest },
+                JsonNode.Parse(JsonFormatter.Default.Format(config))!.AsObject(),
+                config.Seed);
+            return (await store.PutAsync("model", provenance, (target, _) => CopyAsync(_folder, target), ct)).Digest;
+        }
+        finally
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
     }
 
     /// <summary>training.json: what was asked for and the loss curve. No times: equal trainings give equal bytes.</summary>

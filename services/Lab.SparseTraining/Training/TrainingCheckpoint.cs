@@ -13,19 +13,26 @@ namespace Lab.SparseTraining.Training;
 /// Everything that a training needs to continue bit for bit: parameters, both moments, the step and the curve, in one
 /// safetensors file with a SHA-256 over all of it. Batches are functions of the step, so no generator has state.
 /// </summary>
-internal static class TrainingCheckpoint
+/// <param name="Step">Steps taken.</param>
+/// <param name="Tensors">Parameters and moments in host memory, 12 bytes a parameter.</param>
+/// <param name="Points">The curve.</param>
+/// <param name="Evaluations">The history of evaluations.</param>
+/// <param name="Tail">What the curve knows beyond its last point.</param>
+internal sealed record TrainingCheckpoint(
+    long Step,
+    IReadOnlyList<HostTensor> Tensors,
+    IReadOnlyList<Proto.TrainingPoint> Points,
+    IReadOnlyList<Proto.TrainingEvaluation> Evaluations,
+    CurveTail Tail)
 {
     private const string DigestKey = "sha256";
 
     private static readonly JsonFormatter Formatter = new(JsonFormatter.Settings.Default);
 
-    /// <summary>Writes a checkpoint atomically.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="trainer">The training.</param>
-    /// <param name="curve">Its curve.</param>
-    /// <param name="write">Writes the file; a seam.</param>
-    public static void Save(string path, SparseTrainer trainer, TrainingCurve curve, CheckpointWriter? write = null)
+    /// <summary>Copies the state of a training as it is now, on the training's thread; it may go on while the copy is stored.</summary>
+    public static TrainingCheckpoint Capture(SparseTrainer trainer, TrainingCurve curve)
     {
+        using var scope = NewDisposeScope();
         List<HostTensor> tensors = [];
         foreach ((string name, Tensor parameter, Tensor first, Tensor second) in trainer.Optimizer.State)
         {
@@ -34,17 +41,25 @@ internal static class TrainingCheckpoint
             tensors.Add(second.ToHost($"second_moment/{name}"));
         }
 
+        return new TrainingCheckpoint(trainer.StepsTaken, tensors, [.. curve.Points], [.. curve.Evaluations], curve.Tail);
+    }
+
+    /// <summary>Writes the checkpoint atomically, on any thread.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="write">Writes the file; a seam.</param>
+    public void Save(string path, CheckpointWriter? write = null)
+    {
         SortedDictionary<string, string> metadata = new(StringComparer.Ordinal)
         {
-            ["step"] = trainer.StepsTaken.ToString(CultureInfo.InvariantCulture),
-            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(item => Formatter.Format(item))),
-            ["evaluations"] = JsonSerializer.Serialize(curve.Evaluations.Select(item => Formatter.Format(item))),
-            ["pending_sum"] = curve.Tail.Sum.ToString("R", CultureInfo.InvariantCulture),
-            ["pending_count"] = curve.Tail.Count.ToString(CultureInfo.InvariantCulture),
-            ["gradient_rms"] = curve.Tail.GradientRms.ToString("R", CultureInfo.InvariantCulture),
+            ["step"] = Step.ToString(CultureInfo.InvariantCulture),
+            ["curve"] = JsonSerializer.Serialize(Points.Select(item => Formatter.Format(item))),
+            ["evaluations"] = JsonSerializer.Serialize(Evaluations.Select(item => Formatter.Format(item))),
+            ["pending_sum"] = Tail.Sum.ToString("R", CultureInfo.InvariantCulture),
+            ["pending_count"] = Tail.Count.ToString(CultureInfo.InvariantCulture),
+            ["gradient_rms"] = Tail.GradientRms.ToString("R", CultureInfo.InvariantCulture),
         };
-        metadata[DigestKey] = Digest(tensors, metadata);
-        (write ?? SafetensorsWriter.Write)(path, tensors, metadata);
+        metadata[DigestKey] = Digest(Tensors, metadata);
+        (write ?? SafetensorsWriter.Write)(path, Tensors, metadata);
     }
 
     /// <summary>Restores the trainer and the curve. Where it throws, the trainer is not to be used.</summary>
@@ -84,7 +99,7 @@ internal static class TrainingCheckpoint
         string Metadata(string key) => file.Metadata.GetValueOrDefault(key) ?? throw new InvalidDataException($"{path} has no metadata {key}.");
     }
 
-    private static string Digest(List<HostTensor> tensors, IEnumerable<KeyValuePair<string, string>> metadata)
+    private static string Digest(IReadOnlyList<HostTensor> tensors, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (HostTensor tensor in tensors) hash.AppendData(tensor.Data.Span);

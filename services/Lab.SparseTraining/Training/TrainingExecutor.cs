@@ -42,7 +42,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, Tim
         string digest = await model.StoreAsync(corpus, ct);
         if (config.OutputName.Length > 0) await store.SetNameAsync(config.OutputName, digest, ct);
         await PointAsync(config, digest, ct);
-        context.Update(run => run.Model = digest, persist: true);
+        context.Update(run => (run.Model, run.End) = (digest, session.Ended), persist: true);
     }
 
     private static bool TrainOn(RunContext<Proto.TrainingRun> context, TrainingSession session, TokenCorpus corpus, TrainedModel model, CancellationToken ct)

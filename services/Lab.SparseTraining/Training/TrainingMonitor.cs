@@ -55,7 +55,7 @@ internal sealed class TrainingMonitor(RunContext<Proto.TrainingRun> context, Spa
         });
     }
 
-    /// <summary>Tells which checkpoints there are.</summary>
+    /// <summary>Tells which checkpoints there are; on any thread.</summary>
     public void ReportCheckpoints(CheckpointFolder checkpoints)
     {
         Proto.StoredCheckpoint[] stored = [.. checkpoints.All.Select(item => new Proto.StoredCheckpoint { Step = item.Step, Bytes = item.Bytes })];
@@ -74,14 +74,13 @@ internal sealed class TrainingMonitor(RunContext<Proto.TrainingRun> context, Spa
     public void ReportIntervenedLoss(double loss) => context.Metric("held_out_loss_intervened", loss);
 
     /// <summary>Counts, once the training has ended.</summary>
-    public void ReportEnd(TrainingCurve curve, Proto.TrainingEnd end)
+    public void ReportEnd(TrainingCurve curve)
     {
         double l0Fraction = trainer.L0Fraction;
         long nonzero = trainer.CountNonzeroParameters();
         context.Update(
             run =>
             {
-                run.End = end;
                 run.Status.Metrics["l0_fraction"] = l0Fraction;
                 run.Status.Metrics["nonzero_parameters"] = nonzero;
                 Show(run, curve);

@@ -12,12 +12,14 @@ internal sealed class TrainingSession : IDisposable
     private readonly TimeProvider _time;
     private readonly TrainingMonitor _monitor;
     private readonly CheckpointPlan _plan;
+    private readonly BackgroundSave _saves = new();
     private readonly long _extendedFrom;
     private long _checkpointTimestamp;
+    private long _checkpointStep = -1;
     private long _publishedStep;
 
     /// <summary>Takes the training up at its last checkpoint. Owns the trainer from now on.</summary>
-    /// <exception cref="InvalidDataException">The checkpoint cannot be used; the trainer has been disposed.</exception>
+    /// <exception cref="InvalidDataException">The checkpoint cannot be used, or a fork has none. As with every exception, the trainer has been disposed.</exception>
     public TrainingSession(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, CheckpointWriter? write, MatmulPeak peak, TimeProvider time)
     {
         (_context, _trainer, _time) = (context, trainer, time);
@@ -26,9 +28,12 @@ internal sealed class TrainingSession : IDisposable
         Curve = new TrainingCurve(trainer.Recipe.DecaySteps);
         try
         {
-            _checkpoints.RestoreNewest(trainer, Curve);
+            if (_checkpoints.RestoreNewest(trainer, Curve))
+                _checkpointStep = trainer.StepsTaken;
+            else if (context.Run.Config.Fork is { } fork)
+                throw new InvalidDataException($"{context.WorkFolder} has no checkpoint, although the run began with one of {fork.TrainingRun}. Put it back and resume the run, or fork anew.");
         }
-        catch (InvalidDataException)
+        catch
         {
             trainer.Dispose();
             throw;
@@ -48,7 +53,11 @@ internal sealed class TrainingSession : IDisposable
     /// <summary>The training.</summary>
     public SparseTrainer Trainer => _trainer;
 
-    /// <summary>Trains until the model is due to be published, which gives false, or to the end.</summary>
+    /// <summary>How the training has ended; unspecified before.</summary>
+    public Proto.TrainingEnd Ended { get; private set; }
+
+    /// <summary>Trains until the model is due to be published, which gives false, or to the end. Then all checkpoints are stored.</summary>
+    /// <exception cref="IOException">A checkpoint could not be stored.</exception>
     public bool TrainOn(CancellationToken ct)
     {
         Proto.TrainingEnd end;
@@ -58,9 +67,11 @@ internal sealed class TrainingSession : IDisposable
             {
                 // Cancelled, or the service stops: what is done is kept.
                 Checkpoint();
+                _saves.Wait();
                 ct.ThrowIfCancellationRequested();
             }
 
+            _saves.ThrowIfFailed();
             StepResult result = _trainer.Step();
             Proto.TrainingEvaluation? evaluation = result.Step % _trainer.Recipe.EvaluationInterval == 0 ? Evaluate(ct) : null;
             bool hasPoint = Curve.Add(result, evaluation, () => _trainer.L0Fraction);
@@ -70,6 +81,7 @@ internal sealed class TrainingSession : IDisposable
             if (!IsCheckpointDue(result.Step)) continue;
             Checkpoint();
             if (_plan.PublishInterval == 0 || result.Step - _publishedStep < _plan.PublishInterval || End() != Proto.TrainingEnd.Unspecified) continue;
+            _saves.Wait();
             _publishedStep = result.Step;
             return false;
         }
@@ -79,12 +91,18 @@ internal sealed class TrainingSession : IDisposable
         // Measured after the checkpoint: a training that is extended has the curve of one that had never ended here.
         if (Curve.Evaluations is not [.., { } newest] || newest.Step != _trainer.StepsTaken)
             Curve.AddEvaluation(_trainer.StepsTaken, Evaluate(ct), _trainer.L0Fraction);
+        _saves.Wait();
         _monitor.ReportSpeed();
-        _monitor.ReportEnd(Curve, end);
+        _monitor.ReportEnd(Curve);
+        Ended = end;
         return true;
     }
 
-    public void Dispose() => _trainer.Dispose();
+    public void Dispose()
+    {
+        _saves.Dispose();
+        _trainer.Dispose();
+    }
 
     private Proto.TrainingEnd End()
     {
@@ -104,13 +122,21 @@ internal sealed class TrainingSession : IDisposable
     private bool IsCheckpointDue(long step) =>
         step % _trainer.Recipe.CheckpointInterval == 0 || _time.GetElapsedTime(_checkpointTimestamp) >= _plan.TimeInterval;
 
+    /// <summary>Copies the state, which is then stored while the training goes on. Does nothing if that of this step is stored.</summary>
     private void Checkpoint()
     {
+        if (_checkpointStep == _trainer.StepsTaken) return;
+        // Two copies at once would be too much memory.
+        _saves.Wait();
         // The run's record first: if this is the last checkpoint, nothing measures the metrics again after a crash.
         _context.Update(_ => { }, persist: true);
-        _checkpoints.Save(_trainer, Curve);
-        _monitor.ReportCheckpoints(_checkpoints);
-        _checkpointTimestamp = _time.GetTimestamp();
+        TrainingCheckpoint checkpoint = TrainingCheckpoint.Capture(_trainer, Curve);
+        _saves.Begin(() =>
+        {
+            _checkpoints.Save(checkpoint);
+            _monitor.ReportCheckpoints(_checkpoints);
+        });
+        (_checkpointStep, _checkpointTimestamp) = (_trainer.StepsTaken, _time.GetTimestamp());
     }
 
     private Proto.TrainingEvaluation Evaluate(CancellationToken ct)

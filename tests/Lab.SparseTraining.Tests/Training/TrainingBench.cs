@@ -62,11 +62,15 @@ internal sealed class TrainingBench : IDisposable
         RunContext<TrainingRun> context = new(run.Clone(), WorkFolder(id), isResumed: run.Curve.Count > 0, Update, TimeProvider.System);
         await new TrainingExecutor(Store, _peak, TimeProvider.System, write).ExecuteAsync(context, Ct);
 
+        // Checkpoints are told of by a thread of their own.
         void Update(Action<TrainingRun> change, bool persist)
         {
-            long? before = run.Status.Progress?.Completed;
-            change(run);
-            if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
+            lock (run)
+            {
+                long? before = run.Status.Progress?.Completed;
+                change(run);
+                if (run.Status.Progress?.Completed is { } step && step != before) onStep?.Invoke(step);
+            }
         }
     }
 
