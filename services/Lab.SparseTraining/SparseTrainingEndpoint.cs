@@ -1,7 +1,6 @@
 using Grpc.Core;
 using Lab.Artifacts;
 using Lab.Protos.SparseTraining.V1;
-using Lab.ServiceDefaults.Errors;
 using Lab.ServiceDefaults.Runs;
 using Lab.SparseTraining.Corpora;
 using Lab.SparseTraining.Training;
@@ -40,13 +39,10 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
     public override async Task<TrainingRun> CreateTrainingRun(CreateTrainingRunRequest request, ServerCallContext context)
     {
         TrainingMapping.Validate(request.Config);
-        if (await store.FindAsync(request.Config.Corpus, context.CancellationToken) is not { Kind: "corpus" } corpus)
-        {
-            throw new InvalidRequestException("config.corpus", $"no corpus {request.Config.Corpus} is stored");
-        }
-
-        await forks.CheckAsync(request.Config, context.CancellationToken);
+        StoredArtifact corpus = await ArtifactPins.PinAsync(store, request.Config, context.CancellationToken);
+        await forks.CheckAsync(request.Config, corpus, context.CancellationToken);
         TrainingMapping.RequireRoom(request.Config);
+        TrainingMapping.RequireMemory(request.Config, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
         if (request.Config.Interventions.Count > 0) await TrainingInterventions.RequireAsync(store, corpus, request.Config, context.CancellationToken);
         return trainings.Create(request.RunId, new TrainingRun { Config = request.Config }, folder => forks.Prepare(request.Config, folder));
     }
@@ -70,7 +66,10 @@ internal sealed class SparseTrainingEndpoint(RunRegistry<CorpusRun> corpora, Run
         Task.FromResult(trainings.Change(request.Name, TrainingRunMapping.Stop));
 
     public override Task<TrainingRun> ExtendTrainingRun(ExtendTrainingRunRequest request, ServerCallContext context) =>
-        Task.FromResult(trainings.Reopen(request.Name, run => TrainingRunMapping.Extend(run, request, CheckpointFolder.StepsIn(trainings.WorkFolder(request.Name)))));
+        trainings.ReopenAsync(
+            request.Name,
+            run => TrainingRunMapping.Extend(run, request, CheckpointFolder.StepsIn(trainings.WorkFolder(request.Name))),
+            context.CancellationToken);
 
     public override Task WatchTrainingRun(WatchTrainingRunRequest request, IServerStreamWriter<TrainingRun> responses, ServerCallContext context) =>
         responses.WriteAllAsync(trainings.Watch(request.Name, context.CancellationToken), context.CancellationToken);

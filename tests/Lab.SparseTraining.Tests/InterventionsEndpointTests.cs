@@ -57,14 +57,16 @@ public sealed class InterventionsEndpointTests : IAsyncLifetime
         string corpus = await PrepareAsync();
         float[] values = [.. Enumerable.Range(0, 32).Select(i => i / 10f)];
         string stored = (await StoreAsync(HostTensor.FromFloats("only", values, 32))).Digest;
+        await Store.SetNameAsync("tensors/only", stored, Ct);
         TrainingIntervention Rule(TensorSource value) => new()
         {
             Intervention = new Intervention { Selector = new Selector { Hook = "blocks.0.hook_resid_pre" }, Add = new AddOperation { Value = value } },
         };
 
-        TrainingRun one = await TrainAsync(Config(corpus, Rule(new TensorSource { Stored = new StoredTensor { Artifact = stored } })));
+        TrainingRun one = await TrainAsync(Config(corpus, Rule(new TensorSource { Stored = new StoredTensor { Artifact = "tensors/only" } })));
         TrainingRun other = await TrainAsync(Config(corpus, Rule(new TensorSource { Inline = HostTensor.FromFloats("x", values, 32).ToMessage() })));
 
+        one.Config.Interventions[0].Intervention.Add.Value.Stored.Artifact.ShouldBe(stored, "the run keeps what the name meant");
         one.Curve.ShouldBe(other.Curve);
         one.Status.Metrics["intervened_fraction"].ShouldBe(1);
     }

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Lab.Artifacts;
 using Lab.Protos.Run.V1;
 using Lab.Protos.SparseTraining.V1;
 using Lab.Testing;
@@ -80,6 +81,37 @@ public sealed class TrainingLifecycleTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task ExtendTrainingRun_RightAfterCancel_CountsTheCheckpointThatTheCancelledRunStores()
+    {
+        TrainingRun run = await CreateAsync("cut", config => config.Recipe.Steps = config.Recipe.CheckpointInterval = 1_000_000);
+        await foreach (TrainingRun snapshot in Watch(run.Name))
+        {
+            if (snapshot.Status.Progress?.Completed >= 3) break;
+        }
+
+        await _client.CancelTrainingRunAsync(new CancelTrainingRunRequest { Name = run.Name }, cancellationToken: Ct);
+        TrainingRun extended = await _client.ExtendTrainingRunAsync(
+            new ExtendTrainingRunRequest { Name = run.Name, Steps = 2_000_000, Schedule = ExtensionSchedule.Recompute }, cancellationToken: Ct);
+        extended.Extensions.Single().FromStep.ShouldBeGreaterThanOrEqualTo(3);
+        await _client.CancelTrainingRunAsync(new CancelTrainingRunRequest { Name = run.Name }, cancellationToken: Ct);
+        (await EndAsync(run.Name)).Status.State.ShouldBe(RunState.Cancelled);
+    }
+
+    [Fact]
+    public async Task CreateTrainingRun_CorpusByName_KeepsTheOneThatTheNameMeant()
+    {
+        ArtifactStore store = new(_data["lab", "artifacts"]);
+        await store.SetNameAsync("corpora/c", _corpus, Ct);
+        TrainingRun run = await CreateAsync("named", config => config.Corpus = "corpora/c");
+        run.Config.Corpus.ShouldBe(_corpus);
+        (await CreateAsync("named", config => config.Corpus = "corpora/c")).Name.ShouldBe(run.Name);
+
+        await store.SetNameAsync("corpora/c", await CorpusAsync("other", seed: 5), Ct);
+        (await ErrorAsync(CreateAsync("named", config => config.Corpus = "corpora/c"))).StatusCode.ShouldBe(StatusCode.Aborted);
+        (await EndAsync(run.Name)).Config.Corpus.ShouldBe(_corpus);
+    }
+
+    [Fact]
     public async Task CreateTrainingRun_ForkWithTheSameRecipe_GivesTheSameModelFromTheCheckpointOn()
     {
         TrainingRun source = await TrainAsync("source");
@@ -141,10 +173,11 @@ public sealed class TrainingLifecycleTests : IAsyncLifetime
         RpcException error = await ErrorAsync(CreateAsync("wrong", config =>
         {
             config.OutputName = "two words";
-            config.Checkpoints = new CheckpointConfig { TimeInterval = new Duration(), Kept = 1001, PublishInterval = -1, PublishName = "/" };
+            config.Recipe.TargetHeldOutLoss = double.NaN;
+            config.Checkpoints = new CheckpointConfig { TimeInterval = new Duration { Nanos = 1_000_000_000 }, Kept = 1001, PublishInterval = -1, PublishName = "/" };
         }));
         error.GetRpcStatus()!.GetDetail<BadRequest>()!.FieldViolations.Select(violation => violation.Field).ShouldBe(
-            ["config.output_name", "config.checkpoints.time_interval", "config.checkpoints.kept", "config.checkpoints.publish_interval", "config.checkpoints.publish_name"],
+            ["config.recipe.target_held_out_loss", "config.output_name", "config.checkpoints.time_interval", "config.checkpoints.kept", "config.checkpoints.publish_interval", "config.checkpoints.publish_name"],
             ignoreOrder: true);
     }
 

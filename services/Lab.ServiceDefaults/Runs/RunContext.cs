@@ -19,7 +19,8 @@ public sealed class RunContext<TRun>(TRun run, string workFolder, bool isResumed
 
     /// <summary>
     /// The run's own folder, "{data}/runs/{collection}/{id}". It survives restarts and is empty, but for the run's own record, when the
-    /// run is new: the place for checkpoints. Names that begin with "run." and "request." are taken.
+    /// run is new: the place for checkpoints. Names that begin with "run." and "request." are taken, and files ".tmp" in it are deleted
+    /// when the service starts.
     /// </summary>
     public string WorkFolder { get; } = workFolder;
 

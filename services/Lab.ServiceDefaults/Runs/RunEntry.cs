@@ -29,6 +29,15 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
     /// <summary>Ends when the last execution has returned; none may begin before.</summary>
     public Task Returned { get; private set; } = Task.CompletedTask;
 
+    /// <summary>Ends when no execution of a run that has ended is left; at once for a run that has not.</summary>
+    public Task Settled
+    {
+        get
+        {
+            lock (_lock) return _run.Status.State.IsFinal() ? Returned : Task.CompletedTask;
+        }
+    }
+
     /// <summary>A copy of the run now, and the signals of its next change and of its end.</summary>
     public (TRun Run, Task Changed, Task Ended) Observe()
     {
@@ -150,7 +159,7 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
             {
                 Persist(mustPersist: true);
             }
-            catch (IOException)
+            catch
             {
                 (_run, _ended) = (before, ended);
                 throw;
@@ -213,7 +222,7 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
         {
             store.Save(Id, _run);
         }
-        catch (IOException e) when (!mustPersist)
+        catch (Exception e) when (!mustPersist && e is IOException or UnauthorizedAccessException)
         {
             LogNotPersisted(e, Name, _run.Status.State);
         }

@@ -154,21 +154,23 @@ public sealed partial class RunRegistry<TRun> : BackgroundService
     }
 
     /// <summary>Changes what callers asked of a run that has ended, and returns it to the queue, whatever its state.</summary>
+    /// <remarks>Waits for the executor of a run that was cancelled: what that stores last is there when the change looks.</remarks>
     /// <exception cref="FailedPreconditionException">The run has not ended: "NOT_ENDED".</exception>
     /// <inheritdoc cref="Change"/>
-    public TRun Reopen(string name, Action<TRun> change)
+    public async Task<TRun> ReopenAsync(string name, Action<TRun> change, CancellationToken ct)
     {
         RunEntry<TRun> entry = Find(name);
+        await entry.Settled.WaitAsync(ct);
         entry.Change(
             run =>
             {
-                if (!run.Status.State.IsFinal())
-                    throw new FailedPreconditionException("NOT_ENDED", $"{name} has not ended.");
+                if (!run.Status.State.IsFinal()) throw new FailedPreconditionException("NOT_ENDED", $"{name} has not ended.");
                 change(run);
             },
             requeue: true);
+        TRun reopened = entry.Snapshot();
         Enqueue(entry);
-        return entry.Snapshot();
+        return reopened;
     }
 
     /// <summary>The folder in which a run's executor works.</summary>

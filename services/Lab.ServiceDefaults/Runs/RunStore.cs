@@ -14,6 +14,7 @@ internal sealed partial class RunStore<TRun>
     private const string RunFile = "run.json";
     private const string RequestFile = "request.json";
     private const string CorruptSuffix = ".corrupt";
+    private const string BrokenWrites = "*.tmp";
     private readonly string _folder;
     private readonly AtomicFile _file;
     private readonly ILogger _logger;
@@ -35,12 +36,16 @@ internal sealed partial class RunStore<TRun>
 
     public string FolderOf(string id) => Path.Combine(_folder, id);
 
-    /// <summary>Reads all runs. What cannot be read is moved aside and logged: one bad file must not hold up the others.</summary>
+    /// <summary>
+    /// Reads all runs, and deletes what writes that a kill broke off have left in their folders. What cannot be read is moved aside and
+    /// logged: one bad file must not hold up the others.
+    /// </summary>
     public IReadOnlyList<RunRecord<TRun>> Load()
     {
         var runs = new List<RunRecord<TRun>>();
         foreach (string folder in Directory.EnumerateDirectories(_folder))
         {
+            foreach (string broken in Directory.EnumerateFiles(folder, BrokenWrites)) File.Delete(broken);
             // Without run.json it never came to be: the process ended while creating it.
             if (File.Exists(Path.Combine(folder, RunFile)) && Read(folder, RunFile, IsRun) is { } run && Read(folder, RequestFile, _ => true) is { } request)
                 runs.Add(new RunRecord<TRun>(Path.GetFileName(folder), request, run));

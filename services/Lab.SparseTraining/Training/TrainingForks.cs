@@ -12,15 +12,20 @@ internal sealed class TrainingForks(RunRegistry<Proto.TrainingRun> trainings, Ar
     private static readonly string[] TokenizerFiles = ["vocab.json", "merges.txt", "words.json"];
 
     /// <summary>Checks a config with a fork, and fills in the model where it was left out. Does nothing to one without.</summary>
+    /// <param name="config">The config.</param>
+    /// <param name="corpus">Its corpus.</param>
+    /// <param name="ct">Cancels the call.</param>
     /// <exception cref="InvalidRequestException">Names the field that is wrong.</exception>
-    public async Task CheckAsync(Proto.TrainingConfig config, CancellationToken ct)
+    public async Task CheckAsync(Proto.TrainingConfig config, StoredArtifact corpus, CancellationToken ct)
     {
         if (config.Fork is null) return;
         Proto.TrainingConfig source = Source(config).Config;
         config.Model ??= source.Model?.Clone() ?? new Proto.ModelConfig();
         if (Shapes(config) != Shapes(source))
             throw new InvalidRequestException("config.model", $"has other shapes than the model of {config.Fork.TrainingRun}; leave it out to have the same");
-        if (!(await TokenizerAsync(config, ct)).SequenceEqual(await TokenizerAsync(source, ct)))
+        StoredArtifact its = await store.FindAsync(source.Corpus, ct)
+            ?? throw new InvalidRequestException("config.fork.training_run", $"its corpus {source.Corpus} is not stored any more");
+        if (!Tokenizer(corpus).SequenceEqual(Tokenizer(its)))
             throw new InvalidRequestException("config.corpus", $"has another tokenizer than the corpus of {config.Fork.TrainingRun}");
     }
 
@@ -43,7 +48,7 @@ internal sealed class TrainingForks(RunRegistry<Proto.TrainingRun> trainings, Ar
         catch (FileNotFoundException)
         {
             // Or it was the oldest, and has just been replaced.
-            throw new InvalidRequestException("config.fork.step", $"{fork.TrainingRun} keeps checkpoints of the steps [{string.Join(", ", steps)}], not of {step}");
+            throw new InvalidRequestException("config.fork.step", $"{fork.TrainingRun} keeps checkpoints of the steps [{string.Join(", ", CheckpointFolder.StepsIn(source))}], not of {step}");
         }
     }
 
@@ -66,6 +71,6 @@ internal sealed class TrainingForks(RunRegistry<Proto.TrainingRun> trainings, Ar
         }
     }
 
-    private async Task<IEnumerable<(string Path, string Digest)>> TokenizerAsync(Proto.TrainingConfig config, CancellationToken ct) =>
-        (await store.GetAsync(config.Corpus, ct)).Files.Where(file => TokenizerFiles.Contains(file.Path)).Select(file => (file.Path, file.Digest));
+    private static IEnumerable<(string Path, string Digest)> Tokenizer(StoredArtifact corpus) =>
+        corpus.Files.Where(file => TokenizerFiles.Contains(file.Path)).Select(file => (file.Path, file.Digest));
 }

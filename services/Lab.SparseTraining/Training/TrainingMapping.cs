@@ -79,6 +79,7 @@ internal static class TrainingMapping
         Require(recipe.WeightDecay >= 0 && double.IsFinite(recipe.WeightDecay), "recipe.weight_decay", "must be finite and not negative");
         Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
         Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
+        Require(!recipe.HasTargetHeldOutLoss || double.IsFinite(recipe.TargetHeldOutLoss), "recipe.target_held_out_loss", "must be finite");
         Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
         Require(config?.TaskPairs is null or (>= 0 and <= 4096), "task_pairs", "must be 0 to 4096");
         violations.AddRange(TrainingRunMapping.Violations(config));
@@ -91,6 +92,10 @@ internal static class TrainingMapping
     /// <summary>Checks that matrices have room for the least nonzeros of each neuron. The architecture of a fork must have been filled in.</summary>
     /// <exception cref="ArgumentException">One has not. ParamName is the field.</exception>
     public static void RequireRoom(Proto.TrainingConfig config) => NeuronFloor.Require(ToTransformerConfig(config.Model, vocabSize: 2), ToRecipe(config.Recipe));
+
+    /// <summary>Checks that weights and moments have room in memory. The architecture of a fork must have been filled in.</summary>
+    /// <exception cref="ArgumentException">They have not. ParamName is the field.</exception>
+    public static void RequireMemory(Proto.TrainingConfig config, long availableBytes) => MemoryFloor.Require(ToTransformerConfig(config.Model, vocabSize: 2), availableBytes);
 
     private static void CheckAnnealing(TrainingRecipe recipe, Proto.RecipeConfig asked, Action<bool, string, string> require)
     {

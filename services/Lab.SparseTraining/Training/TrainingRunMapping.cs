@@ -10,6 +10,7 @@ internal static class TrainingRunMapping
 {
     private const int DefaultKept = 2;
     private const int MaxKept = 1000;
+    private const int MaxNanos = 999_999_999;
     private static readonly Duration DefaultInterval = Duration.FromTimeSpan(TimeSpan.FromMinutes(10));
 
     /// <summary>When state is stored.</summary>
@@ -80,8 +81,8 @@ internal static class TrainingRunMapping
         if (NameError("config.output_name", config?.OutputName ?? "") is { } outputName) yield return outputName;
         if (config?.Checkpoints is { } checkpoints)
         {
-            if (checkpoints.TimeInterval is { } interval && (interval.Seconds < 0 || interval.Nanos < 0 || interval.Seconds + interval.Nanos == 0 || interval.Seconds > Duration.MaxSeconds))
-                yield return new FieldViolation("config.checkpoints.time_interval", "must be positive");
+            if (checkpoints.TimeInterval is { } interval && (interval.Seconds is < 0 or > Duration.MaxSeconds || interval.Nanos is < 0 or > MaxNanos || interval.Seconds + interval.Nanos == 0))
+                yield return new FieldViolation("config.checkpoints.time_interval", $"must be positive, of at most {Duration.MaxSeconds} seconds and {MaxNanos} nanos");
             if (checkpoints.Kept is < 0 or > MaxKept)
                 yield return new FieldViolation("config.checkpoints.kept", $"must be from 1 to {MaxKept}, not {checkpoints.Kept}");
             if (checkpoints.PublishInterval < 0)

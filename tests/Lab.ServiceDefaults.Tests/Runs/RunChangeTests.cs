@@ -51,7 +51,7 @@ public sealed class RunChangeTests : IDisposable
             run.Corpus = "half";
             throw new KeyNotFoundException();
         }));
-        Should.Throw<IOException>(() => registry.Runs.Reopen(Name, run => run.Corpus = new string('x', 4000)));
+        await Should.ThrowAsync<IOException>(() => registry.Runs.ReopenAsync(Name, run => run.Corpus = new string('x', 4000), Ct));
 
         registry.Runs.Get(Name).ShouldBe(ended);
         (await registry.EndAsync(Name)).ShouldBe(ended);
@@ -70,7 +70,7 @@ public sealed class RunChangeTests : IDisposable
         _ = registry.Runs.Create("a", new CorpusRun());
         _ = await registry.EndAsync(Name);
 
-        CorpusRun reopened = registry.Runs.Reopen(Name, run => run.SourceDescription = "more");
+        CorpusRun reopened = await registry.Runs.ReopenAsync(Name, run => run.SourceDescription = "more", Ct);
         reopened.SourceDescription.ShouldBe("more");
         CorpusRun ended = await registry.EndAsync(Name);
 
@@ -86,10 +86,35 @@ public sealed class RunChangeTests : IDisposable
         await using CorpusRunRegistry registry = await StartAsync((_, _) => gate.Task);
         _ = registry.Runs.Create("a", new CorpusRun());
 
-        Should.Throw<FailedPreconditionException>(() => registry.Runs.Reopen(Name, run => run.Corpus = "x")).Reason.ShouldBe("NOT_ENDED");
+        (await Should.ThrowAsync<FailedPreconditionException>(() => registry.Runs.ReopenAsync(Name, run => run.Corpus = "x", Ct))).Reason.ShouldBe("NOT_ENDED");
         gate.SetResult();
 
         (await registry.EndAsync(Name)).Corpus.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task Reopen_CancelledRunWhoseExecutorHasNotReturned_WaitsForIt()
+    {
+        var started = new TaskCompletionSource();
+        var hold = new TaskCompletionSource();
+        string last = Path.Combine(_folder.Path, "last");
+        await using CorpusRunRegistry registry = await StartAsync(async (context, _) =>
+        {
+            if (context.IsResumed) return;
+            started.SetResult();
+            await hold.Task;
+            await File.WriteAllTextAsync(last, "checkpoint", Ct);
+        });
+        _ = registry.Runs.Create("a", new CorpusRun());
+        await started.Task.WaitAsync(Ct);
+        _ = registry.Runs.Cancel(Name);
+
+        Task<CorpusRun> reopening = registry.Runs.ReopenAsync(Name, run => run.Corpus = File.ReadAllText(last), Ct);
+        reopening.IsCompleted.ShouldBeFalse();
+        hold.SetResult();
+
+        (await reopening).Corpus.ShouldBe("checkpoint");
+        (await registry.EndAsync(Name)).Status.State.ShouldBe(RunState.Succeeded);
     }
 
     [Fact]

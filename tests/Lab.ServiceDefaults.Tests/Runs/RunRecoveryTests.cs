@@ -110,6 +110,24 @@ public sealed class RunRecoveryTests : IDisposable
     }
 
     [Fact]
+    public async Task StartAsync_LeftoversOfBrokenWrites_AreDeleted()
+    {
+        await using (CorpusRunRegistry first = await StartAsync(Succeed))
+        {
+            _ = first.Runs.Create("a", Config(512));
+            _ = await first.EndAsync("corpusRuns/a");
+        }
+
+        string[] files = [.. ((string[])["run.json.1.tmp", "checkpoint-5.2.tmp", "checkpoint-5"]).Select(name => Path.Combine(_folder.Path, "runs", "corpusRuns", "a", name))];
+        foreach (string file in files) await File.WriteAllTextAsync(file, "x", Ct);
+
+        await using CorpusRunRegistry second = await StartAsync(Succeed);
+
+        files.Select(File.Exists).ShouldBe([false, false, true]);
+        second.Runs.Get("corpusRuns/a").Status.State.ShouldBe(RunState.Succeeded);
+    }
+
+    [Fact]
     public async Task StartAsync_FolderOfAnotherProcess_SaysWhichAndWhatToDo()
     {
         await using CorpusRunRegistry first = await StartAsync(Succeed);

@@ -63,6 +63,17 @@ public sealed class TrainingMappingTests
     }
 
     [Fact]
+    public void RequireMemory_WeightsAndMomentsBeyondTheMachine_NamesTheField()
+    {
+        Proto.TrainingConfig config = new() { Model = new Proto.ModelConfig { NLayers = 64, DModel = 8192, DMlp = 65536 } };
+        TrainingMapping.RequireMemory(config, 1L << 40);
+
+        ArgumentException error = Should.Throw<ArgumentException>(() => TrainingMapping.RequireMemory(config, 1L << 39));
+        error.ParamName.ShouldBe("config.model");
+        error.Message.ShouldContain("960 GiB, of 512 GiB");
+    }
+
+    [Fact]
     public void ToTransformerConfig_OfNothing_HasTheStatedDefaults() => TrainingMapping.ToTransformerConfig(null, 300).ShouldBe(new TransformerConfig
     {
         NLayers = 2,
