@@ -25,6 +25,10 @@ internal static class MetricExpression
         _ => "must be a number, a reference, {ratio: [a, b]} or {mean: [a, b, ...]}",
     };
 
+    /// <summary>Whether a resolved expression is the mean of a list without entries: there is no value, and that is no fault.</summary>
+    public static bool IsEmpty(JsonNode? expression) =>
+        expression is JsonObject { Count: 1 } form && form["mean"] is JsonArray items && items.All(item => item is JsonArray { Count: 0 });
+
     /// <summary>The value of a resolved expression of right form; null if something in it is not a number.</summary>
     public static double? Evaluate(JsonNode? expression) => expression switch
     {

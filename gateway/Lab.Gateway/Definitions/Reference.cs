@@ -41,7 +41,8 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
     }
 
     /// <summary>
-    /// Follows a path. "[0]" takes an item of a list or a member, "[*]" what the rest of the path leads to in every item. Keys may hold dots ("metrics.circuit.nodes" with a member "circuit.nodes"): the longest that fits is taken.
+    /// Follows a path. "[0]" takes an item of a list or a member, "[*]" what the rest of the path leads to in the items that
+    /// have it: a message leaves out what is not set. Keys may hold dots ("metrics.circuit.nodes" with a member "circuit.nodes"): the longest that fits is taken.
     /// False if the path leads nowhere.
     /// </summary>
     public static bool TryFollow(JsonNode? value, ReadOnlySpan<string> path, out JsonNode? found)
@@ -51,7 +52,12 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
         if (path[0][0] == '[')
         {
             string key = path[0][1..^1];
-            if (path[0] == Every && value is JsonArray each) return TryFollowEvery(each, path[1..], out found);
+            if (path[0] == Every && value is JsonArray each)
+            {
+                found = InEach(each, path[1..]);
+                return true;
+            }
+
             return value switch
             {
                 JsonArray items => int.TryParse(key, out int index) && index >= 0 && index < items.Count && TryFollow(items[index], path[1..], out found),
@@ -71,16 +77,12 @@ internal sealed partial record Reference(string Text, string Root, IReadOnlyList
         return false;
     }
 
-    private static bool TryFollowEvery(JsonArray items, ReadOnlySpan<string> path, out JsonNode? found)
+    private static JsonArray InEach(JsonArray items, ReadOnlySpan<string> path)
     {
         JsonArray all = [];
-        found = all;
         foreach (JsonNode? item in items)
-        {
-            if (!TryFollow(item, path, out JsonNode? one)) return false;
-            all.Add(one?.DeepClone());
-        }
-        return true;
+            if (TryFollow(item, path, out JsonNode? one)) all.Add(one?.DeepClone());
+        return all;
     }
 
     [GeneratedRegex(@"^(?<root>parameters|steps|item|key)(?<segment>\.[A-Za-z0-9_][A-Za-z0-9_-]*|\[[^\[\]]+\])*$")]

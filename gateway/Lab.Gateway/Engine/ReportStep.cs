@@ -36,6 +36,7 @@ internal sealed class ReportStep(IReportBuilder builder, ArtifactStore store)
             foreach (PlannedStep row in plan.StepsOf(sweep.Step))
             {
                 JsonNode? resolved = plan.ResolveColumn(row, expression, outputs);
+                if (MetricExpression.IsEmpty(resolved)) continue;
                 run.Status.Metrics[SweepTable.MetricOf(row.Key!, column)] = MetricExpression.Evaluate(resolved)
                     ?? throw new FailedPreconditionException("METRIC_NOT_A_NUMBER", $"report.sweep.columns.{column} is not a number for {row.Id}: {CanonicalJson.Write(resolved)}");
             }

@@ -27,6 +27,7 @@ internal static class MetricCatalogue
         ("held_out_loss", "Held-out loss, nats per token", MetricFormat.Measure),
         ("loss", "Training loss, nats per token", MetricFormat.Measure),
         ("task_accuracy", "Task accuracy on held-out prompts", MetricFormat.Percent),
+        ("mean_task_accuracy", "Mean accuracy on the twenty tasks, held-out prompts", MetricFormat.Percent),
         ("task_loss", "Task loss of the whole model, nats", MetricFormat.Measure),
         ("nodes", "Nodes", MetricFormat.Count),
         ("edges", "Edges", MetricFormat.Count),

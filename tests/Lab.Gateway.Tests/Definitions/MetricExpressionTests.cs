@@ -25,6 +25,15 @@ public sealed class MetricExpressionTests
     [InlineData("""{"mean": []}""")]
     public void Evaluate_OfOthers_GivesNull(string json) => MetricExpression.Evaluate(JsonNode.Parse(json)).ShouldBeNull();
 
+    [Theory]
+    [InlineData("""{"mean": []}""", true)]
+    [InlineData("""{"mean": [[], []]}""", true)]
+    [InlineData("""{"mean": [[], 1]}""", false)]
+    [InlineData("""{"mean": ["x"]}""", false)]
+    [InlineData("2.5", false)]
+    [InlineData("null", false)]
+    public void IsEmpty_MeanOfListsWithoutEntries_IsTrue(string json, bool expected) => MetricExpression.IsEmpty(JsonNode.Parse(json)).ShouldBe(expected);
+
     [Fact]
     public void Evaluate_MeanOfList_TakesItsEntries() =>
         MetricExpression.Evaluate(new JsonObject { ["mean"] = new JsonArray(2, 4) }).ShouldBe(3);

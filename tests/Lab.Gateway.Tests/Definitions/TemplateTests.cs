@@ -7,7 +7,7 @@ public sealed class TemplateTests
 {
     private static readonly JsonObject Values = JsonNode.Parse("""
         {
-          "number": 0.5, "text": "a b", "list": [{"x": 1}, {"x": 2}], "flag": true,
+          "number": 0.5, "text": "a b", "list": [{"x": 1}, {"x": 2}], "some": [{}, {"x": 1}], "flag": true,
           "metrics": {"circuit.nodes": 12, "circuit": {"edges": 34}, "loss": 1.5}
         }
         """)!.AsObject();
@@ -20,6 +20,8 @@ public sealed class TemplateTests
     [InlineData("${parameters.list}!", "\"[{\\\"x\\\":1},{\\\"x\\\":2}]!\"")]
     [InlineData("${parameters.list[1].x}", "2")]
     [InlineData("${parameters.list[*].x}", "[1,2]")]
+    [InlineData("${parameters.some[*].x}", "[1]")]
+    [InlineData("${parameters.list[*].y}", "[]")]
     [InlineData("${parameters.metrics.circuit.nodes}", "12")]
     [InlineData("${parameters.metrics.circuit.edges}", "34")]
     [InlineData("$${parameters.number}", "\"${parameters.number}\"")]

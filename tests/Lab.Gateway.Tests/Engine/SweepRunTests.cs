@@ -69,6 +69,41 @@ public sealed class SweepRunTests
         html.ShouldNotContain("NaN");
     }
 
+    [Fact]
+    public async Task Run_ColumnOfMeans_LeavesOutEntriesCellsAndColumnsThatAreNotThere()
+    {
+        FakeOperation train = new("do.train")
+        {
+            Work = (context, _) => Task.FromResult(new JsonObject
+            {
+                ["items"] = Number(context.With["n"]) == 1 ? JsonNode.Parse("""[{"accuracy": 0.5}, {"obstacle": "too long"}, {"accuracy": 1}]""") : new JsonArray(),
+            }),
+        };
+        await using GatewayApp app = await GatewayApp.StartAsync(operations: [train], configure: services => services.Replace(ServiceDescriptor.Singleton<IReportBuilder, ReportBuilder>()));
+
+        ExperimentRun run = await app.RunAsync("""
+            name: e
+            steps: [{ id: train, operation: do.train, for_each: [1, 2], with: { n: "${item}" } }]
+            report:
+              sweep:
+                step: train
+                columns:
+                  n: ${item}
+                  accuracy: { mean: "${steps.train[key].items[*].accuracy}" }
+                  nothing: { mean: "${steps.train[key].items[*].nothing}" }
+                charts: [{ x: n, y: accuracy, by: [] }, { x: n, y: nothing, by: [] }]
+            """);
+
+        run.Status.State.ShouldBe(RunState.Succeeded, run.Status.Error?.Message);
+        run.Status.Metrics.Keys.ShouldBe(["1.n", "2.n", "1.accuracy"], ignoreOrder: true);
+        run.Status.Metrics["1.accuracy"].ShouldBe(0.75);
+        var store = app.Services.GetRequiredService<ArtifactStore>();
+        StoredArtifact report = await store.GetAsync(run.Report, Ct);
+        string html = await File.ReadAllTextAsync(store.GetPath(report, "report.html"), Ct);
+        html.ShouldContain("accuracy against n");
+        html.ShouldNotContain("nothing against n");
+    }
+
     private static FakeOperation Train() => new("do.train")
     {
         Work = (context, _) =>

@@ -57,8 +57,9 @@ internal static class LineChart
     private static Markup Line(Series line, Scale x, Scale y)
     {
         var path = new StringBuilder();
-        foreach ((double px, double py) in line.Points.Where(point => double.IsFinite(point.Y)))
+        (double X, double Y)[] points = [.. line.Points.Where(point => double.IsFinite(point.X) && double.IsFinite(point.Y))];
+        foreach ((double px, double py) in points)
             path.Append(CultureInfo.InvariantCulture, $"{(path.Length == 0 ? 'M' : 'L')}{x.At(px):0.#} {y.At(py):0.#}");
-        return Markup.Of($"""<path class="line {line.Style}" d="{path.ToString()}"/>{(line.HasDots ? line.Points.Select(point => DotAt(line, point, x, y)) : [])}""");
+        return Markup.Of($"""<path class="line {line.Style}" d="{path.ToString()}"/>{(line.HasDots ? points.Select(point => DotAt(line, point, x, y)) : [])}""");
     }
 }
