@@ -30,6 +30,11 @@ internal sealed class FakeOperation(string name) : IOperation
 
     public IReadOnlyList<OperationContext> Cancelled => [.. _cancelled];
 
+    public bool IsTimeless(JsonObject with) => !with.ContainsKey("changing");
+
+    public IEnumerable<ArtifactInput> FindArtifacts(JsonObject with, string path) =>
+        ArtifactInputs.Where(with.ContainsKey).Select(key => new ArtifactInput(with, key, $"{path}.{key}"));
+
     public void Validate(JsonObject with, string path, Violations violations)
     {
         if (with.ContainsKey("wrong")) violations.Add($"{path}.wrong", "is wrong");

@@ -31,6 +31,9 @@ internal sealed class FakeTraining : SparseTrainingService.SparseTrainingService
     /// <summary>The methods that were called.</summary>
     public ConcurrentQueue<string> Calls { get; } = [];
 
+    /// <summary>The configs that runs were asked for with.</summary>
+    public ConcurrentQueue<TrainingConfig> Configs { get; } = [];
+
     /// <summary>Set when a Watch call was ended by its caller.</summary>
     public TaskCompletionSource WatchCancelled { get; } = new();
 
@@ -62,6 +65,7 @@ internal sealed class FakeTraining : SparseTrainingService.SparseTrainingService
     public override Task<TrainingRun> CreateTrainingRun(CreateTrainingRunRequest request, ServerCallContext context)
     {
         Calls.Enqueue($"create {request.RunId} {request.Config.Recipe?.Steps}");
+        Configs.Enqueue(request.Config);
         return Task.FromResult(Runs.GetOrAdd($"trainingRuns/{request.RunId}", name => Snapshot(name, RunState.Queued)));
     }
 

@@ -91,6 +91,18 @@ internal sealed class GatewayApp : IAsyncDisposable
     public Task<ExperimentRun> ResumeRunAsync(string name) =>
         Client.ResumeExperimentRunAsync(new ResumeExperimentRunRequest { Name = name }, cancellationToken: TestContext.Current.CancellationToken).ResponseAsync;
 
+    /// <summary>Stores an artifact and points a name at it.</summary>
+    /// <returns>The digest.</returns>
+    public async Task<string> StoreAsync(string name, string content)
+    {
+        var store = Services.GetRequiredService<ArtifactStore>();
+        StoredArtifact artifact = await store.PutAsync(
+            "model", new ArtifactProvenance("test", new Dictionary<string, string>(), [], null),
+            (folder, ct) => File.WriteAllTextAsync(Path.Combine(folder, "x"), content, ct), TestContext.Current.CancellationToken);
+        await store.SetNameAsync(name, artifact.Digest, TestContext.Current.CancellationToken);
+        return artifact.Digest;
+    }
+
     public Task StopAsync() => _app.StopAsync(TestContext.Current.CancellationToken);
 
     public async ValueTask DisposeAsync()

@@ -68,7 +68,17 @@ internal sealed class ExperimentRunGrain(
         if (Run is not null && !Run.Status.State.IsFinal() && !state.State.IsCancelRequested)
         {
             state.State.IsCancelRequested = true;
-            await SaveAsync();
+            try
+            {
+                await SaveAsync();
+            }
+            catch
+            {
+                // Not cancelled: the caller is told, and may ask again.
+                state.State.IsCancelRequested = false;
+                throw;
+            }
+
             await _cancelling.CancelAsync();
         }
         return Run?.Clone();
@@ -79,11 +89,23 @@ internal sealed class ExperimentRunGrain(
         if (Run?.Status.State is RunState.Failed or RunState.Cancelled)
         {
             await _work;
+            (ExperimentRun ended, bool wasCancelled) = (Run.Clone(), state.State.IsCancelRequested);
             new RunBoard(Run, time).Requeue();
             state.State.IsCancelRequested = false;
+            try
+            {
+                await SaveAsync();
+            }
+            catch
+            {
+                // It has ended as before: nothing works on it, and the caller may ask again.
+                (state.State.Run, state.State.IsCancelRequested) = (ended, wasCancelled);
+                Publish();
+                throw;
+            }
+
             _cancelling.Dispose();
             _cancelling = new CancellationTokenSource();
-            await SaveAsync();
             Work();
         }
         return Run?.Clone();

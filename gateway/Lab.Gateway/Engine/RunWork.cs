@@ -6,6 +6,7 @@ using Lab.Gateway.Storage;
 using Lab.Protos.Experiment.V1;
 using Lab.Protos.Run.V1;
 using Lab.ServiceDefaults.Errors;
+using Orleans.Runtime;
 using Status = Google.Rpc.Status;
 
 namespace Lab.Gateway.Engine;
@@ -108,7 +109,8 @@ internal sealed partial class RunWork(
             // The boundary of a step: whatever it is, it becomes the step's error.
             Status error = ToStatus(e);
             _board.EndStep(step, RunState.Failed, error);
-            await journal.SaveAsync();
+            // A fault of the disk must not leave other steps at work behind a run that has ended.
+            await TrySaveAsync(RunState.Failed);
             return error;
         }
     }
@@ -136,13 +138,18 @@ internal sealed partial class RunWork(
     {
         _board.Finish(final, error);
         LogEnded(_run.Name, final, error?.Message ?? "");
+        // If it cannot be: those who watch see how it ended; the next start of the gateway finds it unfinished and goes on.
+        await TrySaveAsync(final);
+    }
+
+    private async Task TrySaveAsync(RunState final)
+    {
         try
         {
             await journal.SaveAsync();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or OrleansException)
         {
-            // Those who watch see how it ended; the next start of the gateway finds it unfinished and goes on.
             LogNotStored(e, _run.Name, final);
         }
     }

@@ -13,7 +13,7 @@ namespace Lab.Gateway.Engine;
 /// <summary>Runs single steps: resolves inputs, looks into the cache, calls the operation, names what came out.</summary>
 internal sealed class StepExecutor(OperationRegistry operations, StepCache cache, ArtifactStore store)
 {
-    private const string OutputName = "output_name";
+    private static readonly string[] OutputNames = ["output_name", "outputName"];
 
     /// <param name="plan">The step's plan.</param>
     /// <param name="step">The step.</param>
@@ -33,13 +33,14 @@ internal sealed class StepExecutor(OperationRegistry operations, StepCache cache
         violations.ThrowIfAny();
 
         string? name = null;
-        if (operation.NamedOutput is not null && inputs.Remove(OutputName, out JsonNode? given))
-            name = await CheckNameAsync(given, $"{path}.{OutputName}", cancellationToken);
-        foreach (string input in operation.ArtifactInputs) await PinAsync(inputs, input, $"{path}.{input}", cancellationToken);
+        foreach (string key in operation.NamedOutput is null ? [] : OutputNames)
+            if (inputs.Remove(key, out JsonNode? given)) name = await CheckNameAsync(given, $"{path}.{key}", cancellationToken);
+        // All are found before the first is changed.
+        foreach (ArtifactInput input in operation.FindArtifacts(inputs, path).ToArray()) await PinAsync(input, cancellationToken);
 
         string digest = DigestOf(operation.Name, inputs);
-        bool isShared = operation.IsCacheable && !ignoresCache;
-        return new PreparedStep(operation, inputs, name, digest, isShared, RunIdOf(digest), $"{RunIdOf(digest)}-{nonce}");
+        bool isKept = operation.IsCacheable && operation.IsTimeless(inputs);
+        return new PreparedStep(operation, inputs, name, digest, isKept, isKept && !ignoresCache, RunIdOf(digest), $"{RunIdOf(digest)}-{nonce}");
     }
 
     /// <summary>Takes the result from the cache, or does the work.</summary>
@@ -51,7 +52,7 @@ internal sealed class StepExecutor(OperationRegistry operations, StepCache cache
         StepResult result = cached is null
             ? await WorkAsync(step, report, cancellationToken)
             : new StepResult(cached.Outputs, cached.Run, IsCached: true);
-        if (step.Operation.IsCacheable && !result.IsCached)
+        if (step.IsKept && result is { IsCached: false, IsAltered: false })
             cache.Put(step.Digest, new CachedStep(step.Operation.Name, step.Inputs, result.Outputs, result.Run));
         if (step.OutputName is not null && result.Outputs[step.Operation.NamedOutput!] is JsonNode artifact)
             await store.SetNameAsync(step.OutputName, artifact.GetValue<string>(), cancellationToken);
@@ -70,16 +71,24 @@ internal sealed class StepExecutor(OperationRegistry operations, StepCache cache
     private async Task<StepResult> WorkAsync(PreparedStep step, Action<string, RunStatus> report, CancellationToken cancellationToken)
     {
         string run = "";
+        bool isAltered = false, hadEnded = false;
         OperationContext context = new(step.Inputs, step.IsShared ? step.SharedRunId : step.OwnRunId, (name, status) =>
         {
             run = name;
             report(name, status);
-        });
+        })
+        {
+            Altered = before => (isAltered, hadEnded) = (true, before),
+        };
         JsonObject outputs = ProtoJson.ToJson(await step.Operation.ExecuteAsync(context, cancellationToken));
-        // The shared run may have ended long ago, and what it made may have been deleted since.
-        if (!await cache.HasArtifactsAsync(outputs, cancellationToken))
+        // The shared run may have ended long ago, by a stop or beyond its end, or what it made may have been deleted since.
+        if (hadEnded || !await cache.HasArtifactsAsync(outputs, cancellationToken))
+        {
+            isAltered = false;
             outputs = ProtoJson.ToJson(await step.Operation.ExecuteAsync(context with { RunId = step.OwnRunId }, cancellationToken));
-        return new StepResult(outputs, run, IsCached: false);
+        }
+
+        return new StepResult(outputs, run, IsCached: false, isAltered);
     }
 
     private static string RunIdOf(string digest) => $"step-{digest[..24]}";
@@ -99,11 +108,12 @@ internal sealed class StepExecutor(OperationRegistry operations, StepCache cache
     }
 
     /// <summary>Puts the digest in place of an artifact's name, so that the step means the same tomorrow.</summary>
-    private async Task PinAsync(JsonObject inputs, string input, string path, CancellationToken cancellationToken)
+    private async Task PinAsync(ArtifactInput input, CancellationToken cancellationToken)
     {
-        if (inputs[input] is not JsonNode value || value.GetValueKind() != JsonValueKind.String) return;
-        inputs[input] = (await FindAsync(value.GetValue<string>(), path, cancellationToken)
-            ?? throw new InvalidRequestException(path, $"there is no artifact \"{value}\"")).Digest;
+        // An empty name is one that is not given.
+        if (input.Owner[input.Key] is not JsonValue value || value.GetValueKind() != JsonValueKind.String || value.GetValue<string>() is not { Length: > 0 } name) return;
+        input.Owner[input.Key] = (await FindAsync(name, input.Path, cancellationToken)
+            ?? throw new InvalidRequestException(input.Path, $"there is no artifact \"{name}\"")).Digest;
     }
 
     private async Task<string?> CheckNameAsync(JsonNode? name, string path, CancellationToken cancellationToken)
@@ -131,4 +141,5 @@ internal sealed class StepExecutor(OperationRegistry operations, StepCache cache
 /// <param name="Outputs">Its outputs.</param>
 /// <param name="Run">The run resource that did the work; empty if there was none.</param>
 /// <param name="IsCached">Whether it is the result of an earlier run.</param>
-internal sealed record StepResult(JsonObject Outputs, string Run, bool IsCached);
+/// <param name="IsAltered">Whether others changed the course of the work, so that equal inputs would give something else.</param>
+internal sealed record StepResult(JsonObject Outputs, string Run, bool IsCached, bool IsAltered = false);

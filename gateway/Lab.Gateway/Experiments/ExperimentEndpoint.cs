@@ -83,6 +83,5 @@ internal sealed class ExperimentEndpoint(
 
     private static ExperimentRun Found(ExperimentRun? run, string name) => run ?? throw new NotFoundException("ExperimentRun", name);
 
-    // Ascending in this key is descending in time.
     private static string NewId(string experiment) => $"{experiment}-{Guid.NewGuid().ToString("n")[..8]}";
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
+using Google.Protobuf.WellKnownTypes;
 using Lab.Gateway.Definitions;
 
 namespace Lab.Gateway.Operations;
@@ -25,7 +26,7 @@ internal static class ConfigMessage
         foreach ((string key, JsonNode? member) in members)
         {
             string here = $"{path}.{key}";
-            FieldDescriptor? field = message.FindFieldByName(key) ?? message.Fields.InDeclarationOrder().FirstOrDefault(f => f.JsonName == key);
+            FieldDescriptor? field = FieldOf(message, key);
             if (field is null)
                 violations.Add(here, $"is unknown; known here are {string.Join(", ", message.Fields.InDeclarationOrder().Select(f => f.Name))}");
             else if (member is not null && field.RealContainingOneof is { } oneof && !chosen.TryAdd(oneof, key))
@@ -38,6 +39,14 @@ internal static class ConfigMessage
                 CheckSingle(field, member, here, violations);
         }
     }
+
+    /// <summary>The field that a member of the JSON is, by the proto's name or by JSON's; null if there is none.</summary>
+    public static FieldDescriptor? FieldOf(MessageDescriptor message, string key) =>
+        message.FindFieldByName(key) ?? message.Fields.InDeclarationOrder().FirstOrDefault(f => f.JsonName == key);
+
+    /// <summary>Whether a value holds a reference that was not resolved.</summary>
+    public static bool IsUnknownYet(JsonNode value) =>
+        value.GetValueKind() == JsonValueKind.String && value.GetValue<string>().Contains(UnknownYet, StringComparison.Ordinal);
 
     /// <summary>Reads a message from JSON that <see cref="Check"/> finds no fault with.</summary>
     public static T Parse<T>(JsonObject value) where T : IMessage<T>, new() =>
@@ -54,9 +63,15 @@ internal static class ConfigMessage
     private static void CheckList(FieldDescriptor field, JsonNode? value, string path, Violations violations)
     {
         if (value is JsonArray items)
-            foreach ((int i, JsonNode? item) in items.Index()) CheckSingle(field, item, $"{path}[{i}]", violations);
+            foreach ((int i, JsonNode? item) in items.Index()) CheckItem(field, item, $"{path}[{i}]", violations);
         else if (value is not null && !IsUnknownYet(value))
             violations.Add(path, "must be a list");
+    }
+
+    private static void CheckItem(FieldDescriptor field, JsonNode? value, string path, Violations violations)
+    {
+        if (value is null) violations.Add(path, "must not be empty");
+        else CheckSingle(field, value, path, violations);
     }
 
     private static void CheckSingle(FieldDescriptor field, JsonNode? value, string path, Violations violations)
@@ -72,6 +87,20 @@ internal static class ConfigMessage
     {
         // Well-known types have JSON forms of their own.
         if (message.File.Package != "google.protobuf") Check(message, value, path, violations);
+        else if (!CanBeRead(message, value)) violations.Add(path, $"must be a {message.Name}{(message == Duration.Descriptor ? ", such as \"600s\"" : "")}");
+    }
+
+    private static bool CanBeRead(MessageDescriptor message, JsonNode value)
+    {
+        try
+        {
+            _ = JsonParser.Default.Parse(value.ToJsonString(), message);
+            return true;
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException or InvalidJsonException)
+        {
+            return false;
+        }
     }
 
     /// <summary>What a scalar must be where it is not; null where it is.</summary>
@@ -104,7 +133,4 @@ internal static class ConfigMessage
             : number is double n && type.Values.Any(v => v.Number == n);
 
     private static bool IsBase64(string text) => Convert.TryFromBase64String(text, new byte[text.Length], out _);
-
-    private static bool IsUnknownYet(JsonNode value) =>
-        value.GetValueKind() == JsonValueKind.String && value.GetValue<string>().Contains(UnknownYet, StringComparison.Ordinal);
 }

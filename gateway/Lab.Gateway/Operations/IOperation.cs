@@ -16,8 +16,14 @@ internal interface IOperation
     /// <summary>The names of the outputs, for checking references.</summary>
     IReadOnlyCollection<string> OutputNames { get; }
 
-    /// <summary>The inputs that name an artifact. They are turned into digests before the step runs.</summary>
-    IReadOnlyCollection<string> ArtifactInputs { get; }
+    /// <summary>Whether inputs mean the same at any time, which the newest checkpoint of a run does not. If not, results are not kept.</summary>
+    /// <param name="with">The inputs, all references resolved.</param>
+    bool IsTimeless(JsonObject with) => true;
+
+    /// <summary>Finds where inputs name an artifact. The names are turned into digests before the step runs.</summary>
+    /// <param name="with">The inputs, all references resolved.</param>
+    /// <param name="path">Where they stand: "steps[0].with".</param>
+    IEnumerable<ArtifactInput> FindArtifacts(JsonObject with, string path);
 
     /// <summary>The output whose artifact the input "output_name" names, or null if there is no such input.</summary>
     string? NamedOutput { get; }

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Lab.Gateway.Definitions;
 using Lab.Protos.BridgeAlignment.V1;
 using Lab.Protos.CircuitAnalysis.V1;
 using Lab.Protos.ModelHost.V1;
@@ -52,7 +54,11 @@ internal static class LabOperations
             ArtifactInputs = ["corpus"],
             NamedOutput = "model",
             Course = ["checkpoints", "extensions", "stop_requested", "end", "evaluation", "published_model", "published_step"],
+            CheckInputs = ExpansionInputs.Check,
             Rewrite = ExpansionInputs.Rewrite,
+            // The newest checkpoint of a run is another one tomorrow.
+            HasTimelessInputs = with => with["fork"] is not JsonObject fork || JsonNumbers.AsNumber(fork["step"]) is > 0,
+            IsAsAsked = run => run.End != TrainingEnd.Stopped && run.Extensions.Count == 0,
         };
     }
 

@@ -15,10 +15,10 @@ internal sealed class LoadModelOperation(ModelHostService.ModelHostServiceClient
 
     public IReadOnlyCollection<string> OutputNames { get; } = [.. Model.Descriptor.Fields.InDeclarationOrder().Select(f => f.Name)];
 
-    // The name stays as it is: the model is resident under it.
-    public IReadOnlyCollection<string> ArtifactInputs => [];
-
     public string? NamedOutput => null;
+
+    // The name stays as it is: the model is resident under it.
+    public IEnumerable<ArtifactInput> FindArtifacts(JsonObject with, string path) => [];
 
     public void Validate(JsonObject with, string path, Violations violations) =>
         ConfigMessage.Check(LoadModelRequest.Descriptor, with, path, violations);

@@ -37,6 +37,7 @@ internal sealed partial class RunOperation<TConfig, TRun>(
     /// <summary>Fields in which the run keeps its own course; they are no outputs.</summary>
     public IReadOnlyCollection<string> Course { get; init; } = [];
 
+    /// <summary>The config's own fields that name artifacts, besides those called "artifact" in the messages within.</summary>
     public IReadOnlyCollection<string> ArtifactInputs { get; init; } = [];
 
     public string? NamedOutput { get; init; }
@@ -44,14 +45,31 @@ internal sealed partial class RunOperation<TConfig, TRun>(
     /// <summary>Turns conveniences of the step's inputs into the config's own fields.</summary>
     public Func<JsonObject, JsonObject> Rewrite { get; init; } = with => with;
 
-    public void Validate(JsonObject with, string path, Violations violations) =>
+    /// <summary>Checks these conveniences.</summary>
+    public Action<JsonObject, string, Violations> CheckInputs { get; init; } = (_, _, _) => { };
+
+    /// <summary>Whether inputs mean the same at any time.</summary>
+    public Func<JsonObject, bool> HasTimelessInputs { get; init; } = _ => true;
+
+    /// <summary>Whether a run that succeeded did what its config asks, and no call changed its course.</summary>
+    public Predicate<TRun> IsAsAsked { get; init; } = _ => true;
+
+    public bool IsTimeless(JsonObject with) => HasTimelessInputs(with);
+
+    public IEnumerable<ArtifactInput> FindArtifacts(JsonObject with, string path) => ArtifactFields.Find(ConfigDescriptor, with, ArtifactInputs, path);
+
+    public void Validate(JsonObject with, string path, Violations violations)
+    {
+        CheckInputs(with, path, violations);
         ConfigMessage.Check(ConfigDescriptor, Rewrite(with), path, violations);
+    }
 
     public async Task<Struct> ExecuteAsync(OperationContext context, CancellationToken cancellationToken)
     {
         TConfig config = ConfigMessage.Parse<TConfig>(Rewrite(context.With));
         using IDisposable lease = shared.Use(NameOf(context));
-        TRun run = await FollowAsync(config, context, cancellationToken);
+        (TRun run, bool hadEnded) = await FollowAsync(config, context, cancellationToken);
+        if (run.Status.State == RunState.Succeeded && !IsAsAsked(run)) context.Altered(hadEnded);
         return run.Status.State switch
         {
             RunState.Succeeded => ToOutputs(run),
@@ -66,8 +84,8 @@ internal sealed partial class RunOperation<TConfig, TRun>(
         _ = await client.Cancel(NameOf(context), Options(cancellationToken));
     }
 
-    /// <summary>Starts or joins the run and watches it to its end, over restarts of its service.</summary>
-    private async Task<TRun> FollowAsync(TConfig config, OperationContext context, CancellationToken cancellationToken)
+    /// <summary>Starts or joins the run and watches it to its end, over restarts of its service. Tells whether it had ended when it was joined.</summary>
+    private async Task<(TRun Run, bool HadEnded)> FollowAsync(TConfig config, OperationContext context, CancellationToken cancellationToken)
     {
         bool hasJoined = false;
         long? failing = null;
@@ -76,11 +94,12 @@ internal sealed partial class RunOperation<TConfig, TRun>(
             try
             {
                 TRun run = await client.Create(context.RunId, config, Options(cancellationToken));
-                if (!hasJoined && run.Status.State is RunState.Failed or RunState.Cancelled)
+                bool isFirst = !hasJoined;
+                if (isFirst && run.Status.State is RunState.Failed or RunState.Cancelled)
                     run = await client.Resume(run.Name, Options(cancellationToken));
                 hasJoined = true;
                 context.Report(run.Name, run.Status);
-                if (run.Status.State.IsFinal()) return run;
+                if (run.Status.State.IsFinal()) return (run, isFirst);
 
                 using AsyncServerStreamingCall<TRun> watch = client.Watch(run.Name, Options(cancellationToken));
                 while (await watch.ResponseStream.MoveNext(cancellationToken))
@@ -88,7 +107,7 @@ internal sealed partial class RunOperation<TConfig, TRun>(
                     failing = null;
                     run = watch.ResponseStream.Current;
                     context.Report(run.Name, run.Status);
-                    if (run.Status.State.IsFinal()) return run;
+                    if (run.Status.State.IsFinal()) return (run, false);
                 }
             }
             catch (RpcException e)

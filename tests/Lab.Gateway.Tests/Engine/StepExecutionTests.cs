@@ -123,6 +123,41 @@ public sealed class StepExecutionTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_WorkThatOthersChanged_IsUsedButNotKept()
+    {
+        FakeOperation operation = Operation();
+        operation.Work = (context, _) =>
+        {
+            // Stopped by someone while the step waits; then the shared run is there as it was left.
+            if (operation.Calls.Count < 3) context.Altered(operation.Calls.Count == 2);
+            return Task.FromResult(new JsonObject { ["value"] = operation.Calls.Count });
+        };
+        await using GatewayApp app = await GatewayApp.StartAsync(_data.Path, [operation]);
+        const string Plain = "name: e\nsteps: [{ id: a, operation: do.it, with: { n: 1 } }]";
+
+        ExperimentRun first = await app.RunAsync(Plain), second = await app.RunAsync(Plain), third = await app.RunAsync(Plain);
+
+        first.Steps[0].Outputs.Fields["value"].NumberValue.ShouldBe(1);
+        second.Steps[0].Outputs.Fields["value"].NumberValue.ShouldBe(3);
+        operation.Calls.Select(call => call.RunId.Length).ShouldBe([29, 29, 38], "the second run does the work anew, on its own");
+        third.Steps[0].Cached.ShouldBeTrue();
+        third.Steps[0].Outputs.ShouldBe(second.Steps[0].Outputs);
+    }
+
+    [Fact]
+    public async Task Run_InputsThatMeanSomethingElseTomorrow_AreNeverCachedOrShared()
+    {
+        FakeOperation operation = Operation();
+        await using GatewayApp app = await GatewayApp.StartAsync(_data.Path, [operation]);
+        const string Changing = "name: e\nsteps: [{ id: a, operation: do.it, with: { changing: 1 } }]";
+
+        (await app.RunAsync(Changing)).Steps[0].Cached.ShouldBeFalse();
+        (await app.RunAsync(Changing)).Steps[0].Cached.ShouldBeFalse();
+
+        operation.Calls.Select(call => call.RunId).Distinct().Count().ShouldBe(2);
+    }
+
+    [Fact]
     public async Task Restart_AfterKill_GoesOnFromWhatIsOnDisk()
     {
         TaskCompletionSource reached = new();

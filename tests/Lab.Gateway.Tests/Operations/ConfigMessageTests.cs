@@ -11,7 +11,7 @@ public sealed class ConfigMessageTests
     public void Parse_RightConfig_ReadsEveryField()
     {
         JsonObject json = JsonNode.Parse("""
-            {"corpus": "sha256:x", "seed": 5, "model": {"n_layers": 3, "attention_sink": true, "activation_fraction": 0.5},
+            {"corpus": "sha256:x", "seed": 5, "checkpoints": {"time_interval": "90s"}, "model": {"n_layers": 3, "attention_sink": true, "activation_fraction": 0.5},
              "recipe": {"steps": "900", "gradient_scaling": "GRADIENT_SCALING_CLIP", "target_held_out_loss": 2.25, "learning_rate": null}}
             """)!.AsObject();
 
@@ -20,6 +20,7 @@ public sealed class ConfigMessageTests
         {
             Corpus = "sha256:x",
             Seed = 5,
+            Checkpoints = new CheckpointConfig { TimeInterval = new Google.Protobuf.WellKnownTypes.Duration { Seconds = 90 } },
             Model = new ModelConfig { NLayers = 3, AttentionSink = true, ActivationFraction = 0.5 },
             Recipe = new RecipeConfig { Steps = 900, GradientScaling = GradientScaling.Clip, TargetHeldOutLoss = 2.25 },
         });
@@ -36,6 +37,8 @@ public sealed class ConfigMessageTests
     [InlineData("""{"recipe": {"gradient_scaling": "CLIP"}}""", "with.recipe.gradient_scaling: must be one of GRADIENT_SCALING_UNSPECIFIED")]
     [InlineData("""{"recipe": 3}""", "with.recipe: must be a mapping")]
     [InlineData("""{"corpus": 3}""", "with.corpus: must be a text")]
+    [InlineData("""{"checkpoints": {"time_interval": 60}}""", "with.checkpoints.time_interval: must be a Duration, such as \"600s\"")]
+    [InlineData("""{"interventions": [null]}""", "with.interventions[0]: must not be empty")]
     [InlineData("""{"model": {"n_layers": [2]}}""", "with.model.n_layers: must be a whole number of 32 bits")]
     public void Check_WrongField_NamesIt(string json, string fault) =>
         Faults(JsonNode.Parse(json)!.AsObject()).ShouldHaveSingleItem().ShouldStartWith(fault);

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Lab.Gateway.Definitions;
 using Lab.Gateway.Operations;
 using Lab.Protos.Run.V1;
+using Lab.Protos.SparseTraining.V1;
 using Microsoft.Extensions.DependencyInjection;
 
 namespace Lab.Gateway.Tests.Operations;
@@ -64,6 +65,39 @@ public sealed class RunOperationTests
         fixture.Send(FakeTraining.Snapshot(Name, state));
 
         (await Should.ThrowAsync<StepFailedException>(() => fixture.Train.ExecuteAsync(Context(), Ct))).Status.Code.ShouldBe((int)code);
+    }
+
+    [Fact]
+    public async Task Execute_RunThatWasStoppedOrExtended_TellsThatItIsNotWhatWasAsked()
+    {
+        await using Fixture fixture = await Fixture.StartAsync();
+        TrainingRun stopped = FakeTraining.Snapshot(Name, RunState.Succeeded), extended = stopped.Clone(), ended = stopped.Clone();
+        stopped.End = TrainingEnd.Stopped;
+        extended.Extensions.Add(new TrainingExtension { FromStep = 900, Steps = 1000 });
+        ended.End = TrainingEnd.TargetReached;
+        List<bool> altered = [];
+        OperationContext context = Context() with { Altered = altered.Add };
+
+        fixture.Send(stopped);
+        await fixture.Train.ExecuteAsync(context, Ct);
+        altered.ShouldBe([false], "it was stopped while the step waited for it");
+        fixture.Service.Runs[Name] = extended;
+        await fixture.Train.ExecuteAsync(context, Ct);
+        altered.ShouldBe([false, true]);
+        fixture.Service.Runs[Name] = ended;
+        await fixture.Train.ExecuteAsync(context, Ct);
+        altered.Count.ShouldBe(2);
+    }
+
+    [Theory]
+    [InlineData("""{"fork": {"training_run": "trainingRuns/x"}}""", false)]
+    [InlineData("""{"fork": {"training_run": "trainingRuns/x", "step": 0}}""", false)]
+    [InlineData("""{"fork": {"training_run": "trainingRuns/x", "step": "40"}}""", true)]
+    [InlineData("{}", true)]
+    public async Task IsTimeless_ForkOfTheNewestCheckpoint_IsNot(string with, bool expected)
+    {
+        await using Fixture fixture = await Fixture.StartAsync();
+        fixture.Train.IsTimeless(JsonNode.Parse(with)!.AsObject()).ShouldBe(expected);
     }
 
     [Fact]
