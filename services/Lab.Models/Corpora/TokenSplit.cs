@@ -66,9 +66,9 @@ public sealed class TokenSplit : IDisposable
     internal static TokenSplit Open(string path, bool isWide, long length, int vocabSize)
     {
         long bytes = new FileInfo(path).Length;
-        long expected = length * (isWide ? sizeof(int) : sizeof(ushort));
-        return bytes == expected
+        int tokenBytes = isWide ? sizeof(int) : sizeof(ushort);
+        return bytes % tokenBytes == 0 && bytes / tokenBytes == length
             ? new TokenSplit(path, isWide, length, vocabSize)
-            : throw new InvalidDataException($"{path} has {bytes} bytes where {CorpusInfo.FileName} says {length} tokens of {expected} bytes.");
+            : throw new InvalidDataException($"{path} has {bytes} bytes where {CorpusInfo.FileName} says {length} tokens of {tokenBytes} bytes each.");
     }
 }

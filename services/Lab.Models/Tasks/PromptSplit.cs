@@ -1,12 +1,13 @@
 namespace Lab.Models.Tasks;
 
 /// <summary>
-/// What prompts are drawn from. No two splits share a word of a phrase, a call or a line of context; held-out templates are in no generated
-/// corpus.
+/// What prompts are drawn from. No two splits share a word of a phrase, a call or a line of context. Generated programs of idioms have the
+/// training templates alone, but the words of all splits: what is new in a held-out prompt is its layout. Real Python and other generators
+/// may have any layout.
 /// </summary>
 public enum PromptSplit
 {
-    /// <summary>The templates that generated corpora are made of. For learning masks.</summary>
+    /// <summary>The templates that programs of idioms are made of. For learning masks.</summary>
     Train,
 
     /// <summary>Held-out templates. For accuracy, for choosing among circuits, and what is reported.</summary>

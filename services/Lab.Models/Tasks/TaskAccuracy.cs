@@ -13,7 +13,7 @@ public static class TaskAccuracy
     /// <param name="tokenizer">Its tokenizer.</param>
     /// <param name="pairs">Pairs of prompts for each task, at least 1.</param>
     /// <param name="seed">Decides which.</param>
-    /// <param name="split">Which templates and words; those of <see cref="PromptSplit.HeldOut"/> are in no corpus.</param>
+    /// <param name="split">Which templates and words; the templates of <see cref="PromptSplit.HeldOut"/> are in no program of idioms, its words are.</param>
     /// <param name="ct">Ends it between passes.</param>
     /// <returns>One score for each task, in the paper's order.</returns>
     public static IReadOnlyList<TaskScore> Measure(Transformer model, ITokenizer tokenizer, int pairs, long seed, PromptSplit split, CancellationToken ct)

@@ -33,14 +33,14 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null, Corpus
         switch (source)
         {
             case FolderSource folder:
-                return await Task.Run(() => new FolderDocuments("folder", folder, new HashSet<string>(), config.Seed), ct);
+                return await Task.Run(() => new FolderDocuments("folder", folder, new HashSet<string>(), config.Seed, ct), ct);
             case GeneratedSource generated:
                 return new GeneratedDocuments(config.Seed, generated.Bytes);
             case IdiomSource idioms:
                 return new IdiomDocuments(config.Seed, idioms.Bytes, idioms.ReadWeights());
             case DialogueSource { Files: { } files }:
                 FolderSource lines = files.Patterns.Count == 0 ? files with { Patterns = ["**/*.jsonl"] } : files;
-                return new DialogueFiles(await Task.Run(() => new FolderDocuments("dialogue", lines, new HashSet<string>(), config.Seed), ct), files.Field);
+                return new DialogueFiles(await Task.Run(() => new FolderDocuments("dialogue", lines, new HashSet<string>(), config.Seed, ct), ct), files.Field);
             case DialogueSource dialogues:
                 return new GeneratedDialogues(config.Seed, dialogues.Bytes, dialogues.NoticedFraction);
             case MixSource mix:
@@ -55,7 +55,7 @@ internal sealed class CorpusBuilder(PythonStandardLibrary? python = null, Corpus
             return generated with { Description = $"{generated.Description}, because no Python standard library was found on this machine" };
         }
 
-        return await Task.Run(() => new FolderDocuments("python_standard_library", new FolderSource(library, [], []), PythonStandardLibrary.ExcludedFolders, config.Seed)
+        return await Task.Run(() => new FolderDocuments("python_standard_library", new FolderSource(library, [], []), PythonStandardLibrary.ExcludedFolders, config.Seed, ct)
         {
             Description = $"the Python standard library in {library}, without test suites, installed packages, encodings and pydoc_data",
         }, ct);

@@ -53,7 +53,7 @@ internal sealed class CorpusDocuments : IDisposable
             using Stream? document = stream;
             ct.ThrowIfCancellationRequested();
             long remaining = limit - Spool.Bytes;
-            byte[]? digest = document is null ? null : reader.Copy(document, remaining);
+            byte[]? digest = document is null ? null : reader.Copy(document, remaining, ct);
             bool isCut = Spool.CurrentBytes > remaining;
             if (!Keep(digest, digests, remaining, isCut))
             {

@@ -50,5 +50,5 @@ internal static class CorpusMapping
             Proto.MixPart.SourceOneofCase.Idioms => Idioms(part.Idioms, field),
             _ => throw new InvalidRequestException($"{field}.source", "one of folder, python_standard_library, generated and idioms is required"),
         },
-        part.Weight == 0 ? 1 : part.Weight);
+        part.HasWeight ? part.Weight : 1);
 }

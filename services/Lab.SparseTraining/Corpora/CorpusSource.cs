@@ -99,6 +99,8 @@ internal sealed record DialogueSource(FolderSource? Files, long Bytes, double No
     {
         CorpusConfig.Require(Bytes >= 0, $"{Field}.bytes", "The number of bytes to generate is 0 (the default) or more.");
         CorpusConfig.Require(NoticedFraction is >= 0 and <= 1, $"{Field}.noticed_fraction", $"The fraction is from 0 to 1, not {NoticedFraction}.");
+        CorpusConfig.Require(Files is null || Bytes == 0, $"{Field}.bytes", "Only generated dialogues have a number of bytes; these are read from a folder.");
+        CorpusConfig.Require(Files is null || NoticedFraction == 0, $"{Field}.noticed_fraction", "Only generated dialogues have noticed thoughts; these are read from a folder.");
         Files?.Validate();
     }
 }

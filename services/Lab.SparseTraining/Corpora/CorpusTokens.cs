@@ -14,6 +14,9 @@ internal sealed class CorpusTokens(IDocumentFormat format, ICorpusTokenizer toke
     /// <summary>The most UTF-16 code units of text that were in memory at once.</summary>
     public long PeakBuffered { get; private set; }
 
+    /// <summary>How many ids the buffers that the next batch will use have room for.</summary>
+    public long KeptTokens => _ids.Sum(ids => (long)ids.Capacity);
+
     /// <summary>Writes all pieces.</summary>
     public void Write(IEnumerable<DocumentPiece> pieces, CancellationToken ct)
     {
@@ -40,5 +43,8 @@ internal sealed class CorpusTokens(IDocumentFormat format, ICorpusTokenizer toke
         for (int i = 0; i < _batch.Count; i++) writer.Append(CollectionsMarshal.AsSpan(_ids[i]), _batch[i].IsHeldOut);
         _batch.Clear();
         _buffered = 0;
+
+        // Each buffer keeps the room of the longest piece that ever had its place in a batch; all together may not grow with the text.
+        if (KeptTokens > 2L * batchBytes) _ids.Clear();
     }
 }

@@ -15,13 +15,15 @@ internal sealed class DocumentReader(DocumentSpool spool, int bufferBytes)
     /// <summary>Copies a document. It is not committed.</summary>
     /// <param name="stream">The document.</param>
     /// <param name="limit">Stops once more bytes than this are copied.</param>
+    /// <param name="ct">Stops within a document, which may be of any length.</param>
     /// <returns>The digest of what was copied; null if it is binary (holds NUL), not UTF-8, or cannot be read.</returns>
-    public byte[]? Copy(Stream stream, long limit)
+    public byte[]? Copy(Stream stream, long limit, CancellationToken ct)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         int carried = 0;
         for (bool isStart = true, isEnd = false; !isEnd && spool.CurrentBytes <= limit; isStart = false)
         {
+            ct.ThrowIfCancellationRequested();
             if (!TryFill(stream, carried, out int filled)) return null;
             isEnd = filled < _buffer.Length;
 

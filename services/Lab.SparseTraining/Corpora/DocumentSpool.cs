@@ -52,11 +52,14 @@ internal sealed class DocumentSpool(string folder) : IDisposable
         return isLine;
     }
 
-    /// <summary>Cuts the only document in two, after the last line, or else character, of its first <paramref name="bytes"/>.</summary>
+    /// <summary>
+    /// Cuts the only document in two, after the last line of its first <paramref name="bytes"/>, or after their last character where no line
+    /// ends in their second half.
+    /// </summary>
     public void Split(long bytes)
     {
-        long end = _ends[0];
-        _ends[0] = Cut(0, bytes).End;
+        long end = _ends[0], line = Cut(0, bytes).End;
+        _ends[0] = line >= bytes / 2 ? line : CharacterEnd(0, bytes);
         _ends.Add(end);
     }
 
@@ -112,12 +115,18 @@ internal sealed class DocumentSpool(string folder) : IDisposable
             to -= length;
         }
 
+        return (CharacterEnd(start, end), false);
+    }
+
+    /// <summary>The end of the last character within a range of the file.</summary>
+    private long CharacterEnd(long start, long end)
+    {
         for (; end > start; end--)
         {
             _file.Position = end;
             if ((_file.ReadByte() & 0xC0) != 0x80) break;
         }
 
-        return (end, false);
+        return end;
     }
 }

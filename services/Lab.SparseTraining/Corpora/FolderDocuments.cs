@@ -17,15 +17,16 @@ internal sealed class FolderDocuments : IDocumentSource
     /// <param name="source">Which files of it.</param>
     /// <param name="excluded">Names of folders that are left out, with all below them.</param>
     /// <param name="seed">Decides the order.</param>
+    /// <param name="ct">Stops the listing.</param>
     /// <exception cref="ArgumentException">There is no such folder, or a pattern is malformed.</exception>
-    public FolderDocuments(string kind, FolderSource source, IReadOnlySet<string> excluded, long seed)
+    public FolderDocuments(string kind, FolderSource source, IReadOnlySet<string> excluded, long seed, CancellationToken ct)
     {
         source.Validate();
         (Kind, Folder) = (kind, Path.GetFullPath(source.Path));
         IReadOnlyList<string> patterns = source.Patterns.Count == 0 ? [DefaultPattern] : source.Patterns;
         GlobPattern[] globs = [.. patterns.Select(pattern => new GlobPattern(pattern, $"{source.Field}.patterns"))];
         GlobPattern[] without = [.. source.Exclude.Select(pattern => new GlobPattern(pattern, $"{source.Field}.exclude"))];
-        _files = [.. Find(Folder, excluded).Where(file => globs.Any(glob => glob.IsMatch(file.RelativePath)) && !without.Any(glob => glob.IsMatch(file.RelativePath)))
+        _files = [.. Find(Folder, excluded, ct).Where(file => globs.Any(glob => glob.IsMatch(file.RelativePath)) && !without.Any(glob => glob.IsMatch(file.RelativePath)))
             .OrderBy(file => SeededHash.Of(seed, Encoding.UTF8.GetBytes(file.RelativePath))).ThenBy(file => file.RelativePath, StringComparer.Ordinal)];
         Description = $"{string.Join(", ", patterns)} in {Folder}{(source.Exclude.Count > 0 ? " without " + string.Join(", ", source.Exclude) : "")}";
     }
@@ -69,12 +70,30 @@ internal sealed class FolderDocuments : IDocumentSource
     }
 
     // Empty files are left out here; so are pipes and devices, which have no length and would block.
-    private static FileSystemEnumerable<FoundFile> Find(string folder, IReadOnlySet<string> excluded) =>
-        new(folder, (ref entry) => new FoundFile(Relative(folder, entry.ToFullPath()), entry.Length), _everything)
+    private static FileSystemEnumerable<FoundFile> Find(string folder, IReadOnlySet<string> excluded, CancellationToken ct) =>
+        new(folder, (ref entry) => new FoundFile(Relative(folder, entry.ToFullPath()), LengthOf(ref entry)), _everything)
         {
-            ShouldIncludePredicate = (ref entry) => !entry.IsDirectory && entry.Length > 0,
+            ShouldIncludePredicate = (ref entry) =>
+            {
+                ct.ThrowIfCancellationRequested();
+                return !entry.IsDirectory && LengthOf(ref entry) > 0;
+            },
             ShouldRecursePredicate = (ref entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0 && !excluded.Contains(entry.FileName.ToString()),
         };
+
+    // That of a link is its target's, which may be a pipe. A link to nothing keeps its own: it is found to be unreadable later on.
+    private static long LengthOf(ref FileSystemEntry entry)
+    {
+        if ((entry.Attributes & FileAttributes.ReparsePoint) == 0) return entry.Length;
+        try
+        {
+            return File.ResolveLinkTarget(entry.ToFullPath(), returnFinalTarget: true) is FileInfo { Exists: true } target ? target.Length : entry.Length;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return entry.Length;
+        }
+    }
 
     private static string Relative(string folder, string path) => Path.GetRelativePath(folder, path).Replace(Path.DirectorySeparatorChar, '/');
 

@@ -11,12 +11,13 @@ internal sealed class GlobPattern
     private readonly Regex _regex;
 
     /// <summary>Reads a pattern.</summary>
-    /// <exception cref="ArgumentException">It is empty, absolute, or leads out of the folder.</exception>
+    /// <exception cref="ArgumentException">It is empty or absolute, or has a part that no path has: none at all, "." or "..".</exception>
     public GlobPattern(string pattern, string field)
     {
-        if (string.IsNullOrWhiteSpace(pattern) || pattern.StartsWith('/') || pattern.Contains('\\') || pattern.Split('/').Contains(".."))
+        // "build/" and "./a.py" would match nothing, without a word.
+        if (string.IsNullOrWhiteSpace(pattern) || pattern.Contains('\\') || pattern.Split('/').Any(part => part is "" or "." or ".."))
         {
-            throw new ArgumentException($"'{pattern}' is not a pattern relative to the folder, such as \"**/*.py\".", field);
+            throw new ArgumentException($"'{pattern}' is not a pattern of files relative to the folder, such as \"**/*.py\".", field);
         }
 
         _regex = new Regex(Translate(pattern), RegexOptions.NonBacktracking | RegexOptions.Singleline | RegexOptions.CultureInvariant);

@@ -79,8 +79,9 @@ internal static class TrainingMapping
         Require(recipe.WeightDecay >= 0 && double.IsFinite(recipe.WeightDecay), "recipe.weight_decay", "must be finite and not negative");
         Require(recipe.EvaluationInterval >= 0, "recipe.evaluation_interval", "must not be negative");
         Require(recipe.CheckpointInterval >= 0, "recipe.checkpoint_interval", "must not be negative");
-        Require(!recipe.HasTargetHeldOutLoss || double.IsFinite(recipe.TargetHeldOutLoss), "recipe.target_held_out_loss", "must be finite");
         Require(recipe.EvaluationTokens >= 0, "recipe.evaluation_tokens", "must not be negative");
+        Require(!recipe.HasTargetHeldOutLoss || (recipe.TargetHeldOutLoss > 0 && double.IsFinite(recipe.TargetHeldOutLoss)), "recipe.target_held_out_loss", "must be positive and finite");
+        Require(!(recipe.BiasFraction is > 0 and < 1) || config?.Model is not { HasBias: true, Bias: false, NormBias: false }, "recipe.bias_fraction", "is only for a model with biases");
         Require(config?.TaskPairs is null or (>= 0 and <= 4096), "task_pairs", "must be 0 to 4096");
         violations.AddRange(TrainingRunMapping.Violations(config));
         if (violations.Count > 0) throw new InvalidRequestException([.. violations]);

@@ -116,6 +116,7 @@ public sealed class TokenCorpusTests : IDisposable
     [InlineData("corpus.json", "\"format\": 1", "\"format\": 2", "format 2")]
     [InlineData("corpus.json", "uint16", "uint8", "uint8")]
     [InlineData("corpus.json", "\"train_tokens\": ", "\"train_tokens\": 1", "train.bin")]
+    [InlineData("corpus.json", "\"held_out_tokens\": ", "\"held_out_tokens\": -", "held_out.bin")]
     [InlineData("corpus.json", "\"vocab_size\": ", "\"vocab_size\": 1", "corpus.json")]
     [InlineData("corpus.json", "{", "[", "corpus.json")]
     public void Open_Malformed_SaysWhatIsWrong(string file, string from, string to, string message)
@@ -124,6 +125,20 @@ public sealed class TokenCorpusTests : IDisposable
         Replace(file, from, to);
 
         Should.Throw<InvalidDataException>(() => TokenCorpus.Open(_folder.Path)).Message.ShouldContain(message);
+    }
+
+    [Theory]
+    [InlineData("uint16", 1L << 63)]
+    [InlineData("int32", 1L << 62)]
+    public void Open_CountWhoseBytesOverflow_SaysWhatIsWrong(string type, long added)
+    {
+        Write("12345");
+        using (TokenCorpus corpus = TokenCorpus.Open(_folder.Path))
+            Replace("corpus.json", $"\"train_tokens\": {corpus.Train.Length}", $"\"train_tokens\": {unchecked((8 / (type == "int32" ? 4 : 2)) + added)}");
+        Replace("corpus.json", "uint16", type);
+        File.WriteAllBytes(_folder["train.bin"], new byte[8]);
+
+        Should.Throw<InvalidDataException>(() => TokenCorpus.Open(_folder.Path)).Message.ShouldContain("train.bin");
     }
 
     [Fact]

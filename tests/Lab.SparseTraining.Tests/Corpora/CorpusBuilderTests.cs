@@ -139,6 +139,23 @@ public sealed class CorpusBuilderTests : IDisposable
         summary.Info.FilesDuplicate.ShouldBe(0);
     }
 
+    [Fact]
+    public async Task Build_LinksToFilesPipesAndNothing_TakesTheFilesAndEnds()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "There are no named pipes in folders.");
+        _folder.Add("a.py", "x = 1\n").Add("b.py", "y = 2\n").Add("elsewhere.txt", "z = 3\n").Add("nothing.txt", "");
+        string pipe = Path.Combine(_folder.Source, "pipe");
+        using (var made = System.Diagnostics.Process.Start("mkfifo", [pipe])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        File.Exists(pipe).ShouldBeTrue();
+        foreach (string target in new[] { "elsewhere.txt", "nothing.txt", "pipe", "absent", "to-itself.py" })
+            File.CreateSymbolicLink(Path.Combine(_folder.Source, target == "to-itself.py" ? target : $"to-{target}.py"), Path.Combine(_folder.Source, target));
+
+        (CorpusSummary summary, string output) = await _folder.BuildAsync(_folder.Config()).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        CorpusFolder.Documents(output).Order().ShouldBe(["x = 1\n", "y = 2\n", "z = 3\n"]);
+        summary.Info.FilesSkipped.ShouldBe(2);
+    }
+
     [Theory]
     [InlineData("no-such-folder")]
     [InlineData("")]

@@ -30,6 +30,14 @@ public sealed class CorpusMappingTests
     }
 
     [Fact]
+    public void Validate_PartOfWeightZero_NamesThePlace()
+    {
+        var config = new Proto.CorpusConfig { Mix = new() { Parts = { new Proto.MixPart { Idioms = new(), Weight = 0 } } } };
+
+        Should.Throw<ArgumentException>(() => CorpusMapping.Validate(config)).ParamName.ShouldBe("config.mix.parts[0].weight");
+    }
+
+    [Fact]
     public void Validate_UnknownIdiomInAMix_NamesThePlace()
     {
         var config = new Proto.CorpusConfig

@@ -49,6 +49,17 @@ public sealed class DocumentReaderTests : IDisposable
         Copy([.. "12345"u8, .. bytes], 8).ShouldBeNull();
     }
 
+    [Fact]
+    public void Copy_OfADocumentWithoutEnd_CanBeCancelled()
+    {
+        using var cancellation = new CancellationTokenSource();
+        using var endless = new EndlessStream(cancellation, reads: 5);
+
+        Should.Throw<OperationCanceledException>(() => new DocumentReader(_spool, 64).Copy(endless, long.MaxValue, cancellation.Token));
+
+        _spool.CurrentBytes.ShouldBe(5 * 64);
+    }
+
     [Theory]
     [InlineData("ab\ncd\nef", 7, "ab\ncd\n")]
     [InlineData("ab\ncd\nef", 6, "ab\ncd\n")]
@@ -83,6 +94,7 @@ public sealed class DocumentReaderTests : IDisposable
     [InlineData("one\ntwo\nthree\nfour\n", 10, "one\ntwo\n")]
     [InlineData("abcdefgh", 6, "abcdef")]
     [InlineData("😀😀", 6, "😀")]
+    [InlineData("# head\nabcdefghijklmnopqrst\n", 20, "# head\nabcdefghijklm")]
     public void Split_OfASingleDocument_CutsAfterALineOrElseACharacter(string text, int bytes, string expected)
     {
         _spool.Write(Encoding.UTF8.GetBytes(text));
@@ -109,9 +121,22 @@ public sealed class DocumentReaderTests : IDisposable
     private string? Copy(byte[] bytes, int buffer)
     {
         _spool.Rollback();
-        byte[]? digest = new DocumentReader(_spool, buffer).Copy(new MemoryStream(bytes), long.MaxValue);
+        byte[]? digest = new DocumentReader(_spool, buffer).Copy(new MemoryStream(bytes), long.MaxValue, TestContext.Current.CancellationToken);
         if (digest is null) return null;
         _spool.Commit();
         return string.Concat(_spool.Read(_spool.Count - 1, long.MaxValue));
+    }
+
+    /// <summary>The letter a, again and again; cancels after some reads.</summary>
+    private sealed class EndlessStream(CancellationTokenSource cancellation, int reads) : MemoryStream
+    {
+        private int _left = reads;
+
+        public override int Read(Span<byte> buffer)
+        {
+            if (--_left == 0) cancellation.Cancel();
+            buffer.Fill((byte)'a');
+            return buffer.Length;
+        }
     }
 }

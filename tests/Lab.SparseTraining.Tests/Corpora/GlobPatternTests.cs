@@ -25,6 +25,10 @@ public sealed class GlobPatternTests
     [InlineData("/etc/*")]
     [InlineData("../*.py")]
     [InlineData("a\\b")]
+    [InlineData("./*.py")]
+    [InlineData("a/./b.py")]
+    [InlineData("a//b.py")]
+    [InlineData("build/")]
     public void Constructor_NotARelativePattern_NamesTheField(string pattern) =>
         Should.Throw<ArgumentException>(() => new GlobPattern(pattern, "config.folder.patterns")).ParamName.ShouldBe("config.folder.patterns");
 }

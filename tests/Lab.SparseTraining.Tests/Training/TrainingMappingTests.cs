@@ -12,6 +12,13 @@ public sealed class TrainingMappingTests
 
     private static Dictionary<string, Action<Proto.TrainingConfig>> Mistakes => new()
     {
+        ["config.corpus"] = config => config.Corpus = "",
+        ["config.evaluate_interventions"] = config => config.EvaluateInterventions = true,
+        ["config.task_pairs"] = config => config.TaskPairs = 4097,
+        ["config.model.n_layers"] = config => config.Model.NLayers = 65,
+        ["config.model.d_model"] = config => config.Model.DModel = -16,
+        ["config.model.d_mlp"] = config => config.Model.DMlp = -1,
+        ["config.model.n_ctx"] = config => config.Model.NCtx = 8193,
         ["config.model.d_head"] = config => config.Model.DHead = 24,
         ["config.model.d_pos_emb"] = config => config.Model.DPosEmb = 8,
         ["config.model.norm_bias"] = config => config.Model.NormBias = true,
@@ -36,6 +43,19 @@ public sealed class TrainingMappingTests
         ["config.recipe.gradient_scaling"] = config => config.Recipe.GradientScaling = (Proto.GradientScaling)9,
         ["config.recipe.min_nonzero_per_neuron"] = config => config.Recipe.MinNonzeroPerNeuron = -1,
         ["config.recipe.epsilon"] = config => config.Recipe.Epsilon = double.NaN,
+        ["config.recipe.steps"] = config => config.Recipe.Steps = -1,
+        ["config.recipe.batch_size"] = config => config.Recipe.BatchSize = -1,
+        ["config.recipe.learning_rate"] = config => config.Recipe.LearningRate = double.NaN,
+        ["config.recipe.weight_fraction"] = config => config.Recipe.WeightFraction = 0,
+        ["config.recipe.embedding_fraction"] = config => config.Recipe.EmbeddingFraction = 1.5,
+        ["config.recipe.bias_fraction"] = config => (config.Recipe.BiasFraction, config.Model.Bias) = (0.5, false),
+        ["config.recipe.beta1"] = config => config.Recipe.Beta1 = 1,
+        ["config.recipe.beta2"] = config => config.Recipe.Beta2 = double.NaN,
+        ["config.recipe.weight_decay"] = config => config.Recipe.WeightDecay = double.PositiveInfinity,
+        ["config.recipe.evaluation_interval"] = config => config.Recipe.EvaluationInterval = -1,
+        ["config.recipe.checkpoint_interval"] = config => config.Recipe.CheckpointInterval = -1,
+        ["config.recipe.evaluation_tokens"] = config => config.Recipe.EvaluationTokens = -1,
+        ["config.recipe.target_held_out_loss"] = config => config.Recipe.TargetHeldOutLoss = 0,
     };
 
     [Theory]
@@ -147,19 +167,104 @@ public sealed class TrainingMappingTests
     }
 
     [Fact]
-    public void ToRecipe_OfAnnealing_HasIt()
+    public void ToRecipe_OfNothing_HasTheStatedDefaults() => TrainingMapping.ToRecipe(null).ShouldBe(new TrainingRecipe
     {
-        TrainingRecipe recipe = TrainingMapping.ToRecipe(new Proto.RecipeConfig
-        {
-            AnnealStartFraction = 0.1,
-            AnnealMode = Proto.AnnealMode.PowerLaw,
-            AnnealExponent = 2,
-            EmbeddingSchedule = Proto.EmbeddingSchedule.Late,
-            LearningRateDecay = false,
-        });
-        (recipe.AnnealStartFraction, recipe.AnnealMode, recipe.AnnealExponent, recipe.EmbeddingSchedule, recipe.LearningRateDecay)
-            .ShouldBe((0.1, AnnealMode.PowerLaw, 2, EmbeddingSchedule.Late, false));
+        Steps = 1000,
+        BatchSize = 32,
+        LearningRate = 1.28e-2,
+        WarmupFraction = 0.01,
+        WeightFraction = 1,
+        EmbeddingFraction = 1,
+        BiasFraction = 1,
+        MinNonzeroPerNeuron = 4,
+        AnnealStartFraction = null,
+        AnnealEndFraction = 0.5,
+        AnnealMode = AnnealMode.Linear,
+        AnnealExponent = 1,
+        EmbeddingSchedule = EmbeddingSchedule.Proportional,
+        LearningRateDecay = true,
+        Sharkfin = true,
+        GradientScaling = GradientScaling.Normalise,
+        WeightDecay = 0.1,
+        Beta1 = 0.9,
+        Beta2 = 0.95,
+        Epsilon = 0.1,
+        EvaluationInterval = 100,
+        CheckpointInterval = 200,
+        EvaluationTokens = 32768,
+        TargetHeldOutLoss = null,
+    });
+
+    [Fact]
+    public void ToRecipe_OfWeightsAlone_HasEmbeddingsAsSparseAndBiasesDense()
+    {
+        TrainingRecipe recipe = TrainingMapping.ToRecipe(new Proto.RecipeConfig { WeightFraction = 0.25 });
+
+        (recipe.WeightFraction, recipe.EmbeddingFraction, recipe.BiasFraction).ShouldBe((0.25, 0.25, 1));
     }
+
+    [Fact]
+    public void ToRecipe_OfEverySetting_HasIt() => TrainingMapping.ToRecipe(new Proto.RecipeConfig
+    {
+        Steps = 7,
+        BatchSize = 3,
+        LearningRate = 0.01,
+        WarmupFraction = 0,
+        WeightFraction = 0.5,
+        EmbeddingFraction = 0.6,
+        BiasFraction = 0.7,
+        MinNonzeroPerNeuron = 0,
+        AnnealStartFraction = 0.1,
+        AnnealEndFraction = 0,
+        AnnealMode = Proto.AnnealMode.PowerLaw,
+        AnnealExponent = 2,
+        EmbeddingSchedule = Proto.EmbeddingSchedule.Late,
+        LearningRateDecay = false,
+        Sharkfin = false,
+        GradientScaling = Proto.GradientScaling.Clip,
+        WeightDecay = 0,
+        Beta1 = 0,
+        Beta2 = 0.5,
+        Epsilon = 1e-8,
+        EvaluationInterval = 5,
+        CheckpointInterval = 6,
+        EvaluationTokens = 9,
+        TargetHeldOutLoss = 2,
+    }).ShouldBe(new TrainingRecipe
+    {
+        Steps = 7,
+        BatchSize = 3,
+        LearningRate = 0.01,
+        WarmupFraction = 0,
+        WeightFraction = 0.5,
+        EmbeddingFraction = 0.6,
+        BiasFraction = 0.7,
+        MinNonzeroPerNeuron = 0,
+        AnnealStartFraction = 0.1,
+        AnnealEndFraction = 0,
+        AnnealMode = AnnealMode.PowerLaw,
+        AnnealExponent = 2,
+        EmbeddingSchedule = EmbeddingSchedule.Late,
+        LearningRateDecay = false,
+        Sharkfin = false,
+        GradientScaling = GradientScaling.Clip,
+        WeightDecay = 0,
+        Beta1 = 0,
+        Beta2 = 0.5,
+        Epsilon = 1e-8,
+        EvaluationInterval = 5,
+        CheckpointInterval = 6,
+        EvaluationTokens = 9,
+        TargetHeldOutLoss = 2,
+    });
+
+    [Theory]
+    [InlineData(Proto.GradientScaling.Unspecified, nameof(GradientScaling.Normalise))]
+    [InlineData(Proto.GradientScaling.Normalise, nameof(GradientScaling.Normalise))]
+    [InlineData(Proto.GradientScaling.Clip, nameof(GradientScaling.Clip))]
+    [InlineData(Proto.GradientScaling.None, nameof(GradientScaling.None))]
+    public void ToRecipe_OfEachScaling_HasIt(Proto.GradientScaling scaling, string expected) =>
+        TrainingMapping.ToRecipe(new Proto.RecipeConfig { GradientScaling = scaling }).GradientScaling.ToString().ShouldBe(expected);
 
     private static Proto.TrainingConfig Valid() => new()
     {

@@ -15,7 +15,7 @@ internal static class TaskSection
         return Markup.Of($"""
             <section>
             <h2>Tasks</h2>
-            <p class="note">Share of held-out prompts, of layouts and words that are in no corpus, whose answer had a higher logit than the alternative; chance is 50 %. Small print: the mean of log p(answer) - log p(alternative), in nats.</p>
+            <p class="note">Share of held-out prompts, whose layouts are in no program of idioms though their words are, whose answer had a higher logit than the alternative; chance is 50 %. Small print: the mean of log p(answer) - log p(alternative), in nats.</p>
             <div class="scroll"><table>
             <thead><tr><th>task</th>{models.Select(model => Markup.Of($"""<th class="n {data.StyleOf(model.Label)}">{model.Label}</th>"""))}</tr></thead>
             <tbody>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
 using Lab.SparseTraining.Corpora;
@@ -38,6 +40,8 @@ public sealed class DialogueCorpusTests : IDisposable
     [InlineData("""{"turns":[{"role":"system","text":"x"}]}""", "system")]
     [InlineData("""{"turns":[{"role":"user","text":" "}]}""", "no text")]
     [InlineData("nonsense", "not a dialogue")]
+    [InlineData("""{"turns":[{"role":"user","text":"\ud800"}]}""", "not a dialogue")]
+    [InlineData("""{"turns":[null]}""", "neither user nor assistant")]
     public async Task Build_MalformedLine_NamesFileLineAndField(string line, string message)
     {
         _folder.Add("a.jsonl", $"{First}\n{line}\n");
@@ -46,6 +50,28 @@ public sealed class DialogueCorpusTests : IDisposable
 
         error.ParamName.ShouldBe("config.dialogue.folder.path");
         error.Message.ShouldSatisfyAllConditions(m => m.ShouldContain("a.jsonl, line 2"), m => m.ShouldContain(message));
+    }
+
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    [InlineData("\r")]
+    public void Read_AnyLineEnd_GivesTheLines(string end)
+    {
+        _folder.Add("a.jsonl", $"{First}{end}{end}{Second}");
+
+        Lines(maxLine: First.Length).Select(line => Dialogue.Parse(line).Turns[0].Text).ShouldBe(["Tell me about dust .", "hello"]);
+    }
+
+    [Fact]
+    public void Read_LineBeyondTheLimit_NamesFileLineAndField()
+    {
+        _folder.Add("a.jsonl", $"{Second}\n{First}\n");
+
+        ArgumentException error = Should.Throw<ArgumentException>(() => Lines(maxLine: First.Length - 1));
+
+        error.ParamName.ShouldBe("config.dialogue.folder.path");
+        error.Message.ShouldContain($"a.jsonl, line 2: longer than {First.Length - 1} characters");
     }
 
     [Fact]
@@ -73,6 +99,14 @@ public sealed class DialogueCorpusTests : IDisposable
         DialogueWords.OfPaper.All.ShouldAllBe(word => tokenizer.IdOf(word) != null);
         Read(corpus.HeldOut).ShouldNotContain(WordTokenizer.Unknown);
         DialogueTurn.Find(Read(corpus.Train), tokenizer).Count(turn => turn.IsAssistant).ShouldBeGreaterThan((int)summary.Info.Files / 2);
+    }
+
+    [Fact]
+    public void Generate_ManyDialogues_AreTheSameOnEveryMachine()
+    {
+        string lines = string.Concat(Enumerable.Range(0, 500).Select(i => DialogueGenerator.Generate(0, i, 0.5).ToLine() + "\n"));
+
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(lines))).ShouldBe("ba18a0aa35978d43c6b9af6660b96ca29b858af2400be22f474729cd5ef3eaa6");
     }
 
     [Theory]
@@ -113,6 +147,23 @@ public sealed class DialogueCorpusTests : IDisposable
         (await Should.ThrowAsync<ArgumentException>(() => _folder.BuildAsync(config))).ParamName.ShouldBe(field);
     }
 
+    [Theory]
+    [InlineData(1, 0.0, "config.dialogue.bytes")]
+    [InlineData(0, 0.5, "config.dialogue.noticed_fraction")]
+    public async Task Build_SettingOfGeneratedDialoguesForAFolder_NamesTheField(long bytes, double noticed, string field)
+    {
+        CorpusConfig config = _folder.Config() with { Source = new DialogueSource(FolderOfLines, bytes, noticed) };
+
+        (await Should.ThrowAsync<ArgumentException>(() => _folder.BuildAsync(config))).ParamName.ShouldBe(field);
+    }
+
+    private string[] Lines(int maxLine)
+    {
+        CancellationToken ct = TestContext.Current.CancellationToken;
+        var files = new FolderDocuments("dialogue", FolderOfLines with { Patterns = ["*.jsonl"] }, new HashSet<string>(), 0, ct);
+        return [.. new DialogueFiles(files, "config.dialogue.folder", maxLine).Read(ct).Select(document => new StreamReader(document!).ReadToEnd())];
+    }
+
     private static long[] Read(TokenSplit split)
     {
         long[] ids = new long[split.Length];
@@ -120,7 +171,9 @@ public sealed class DialogueCorpusTests : IDisposable
         return ids;
     }
 
-    private CorpusConfig Files() => _folder.Config() with { Source = new DialogueSource(new FolderSource(_folder.Source, [], [], "config.dialogue.folder"), 0, 0) };
+    private FolderSource FolderOfLines => new(_folder.Source, [], [], "config.dialogue.folder");
+
+    private CorpusConfig Files() => _folder.Config() with { Source = new DialogueSource(FolderOfLines, 0, 0) };
 
     private CorpusConfig Generated(double noticed) => _folder.Config() with { Source = new DialogueSource(null, 400_000, noticed) };
 }
