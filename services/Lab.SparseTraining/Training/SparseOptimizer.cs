@@ -45,11 +45,14 @@ internal sealed class SparseOptimizer : IDisposable
     /// <summary>Applies the accumulated gradients and clears them.</summary>
     /// <param name="step">The step's number, from 0.</param>
     /// <returns>The RMS of the gradient over all parameters, before scaling.</returns>
+    /// <exception cref="ArithmeticException">The gradient is not finite, and nothing has been changed; or a matrix has become so.</exception>
     public double Step(long step)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         double rms = GradientRms();
+        // Before anything is changed: what is trained so far can still be stored and gone on with.
+        if (!double.IsFinite(rms)) throw new ArithmeticException($"The gradient's RMS became {rms}.");
         double learningRate = _schedule.LearningRate(step);
         double scale = _recipe.GradientScaling switch
         {

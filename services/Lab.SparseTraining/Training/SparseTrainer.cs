@@ -82,22 +82,22 @@ internal sealed class SparseTrainer : IDisposable
     }
 
     /// <summary>Takes one step.</summary>
-    /// <exception cref="ArithmeticException">The loss is not finite.</exception>
+    /// <exception cref="ArithmeticException">The loss, the gradient or a matrix is not finite.</exception>
     public StepResult Step()
     {
-        double loss;
+        double loss, rms;
         using InterventionTap? tap = _interventions?.TapFor(StepsTaken, _sampler.Read(StepsTaken));
         try
         {
             // Nothing can be changed within the pass by hand.
             loss = (tap is null ? _pass?.Run(_sampler.Read(StepsTaken)) : null) ?? RunWithAutograd(tap);
+            rms = _optimizer.Step(StepsTaken);
         }
         catch (ArithmeticException e)
         {
             throw new ArithmeticException($"Step {StepsTaken}: {e.Message} A lower learning rate may help.", e);
         }
 
-        double rms = _optimizer.Step(StepsTaken);
         StepsTaken++;
         return new StepResult(StepsTaken, loss, rms);
     }

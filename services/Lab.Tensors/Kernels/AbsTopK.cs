@@ -34,6 +34,7 @@ public static unsafe class AbsTopK
             Tensor y = empty_like(x);
             (int rows, int columns) = RowsOf(x);
             Run(HostMemory.Address(x), HostMemory.Address(y), rows, columns, k, null, isMask: false);
+            HostMemory.KeepAlive(x);
             return y;
         }
 
@@ -80,22 +81,27 @@ public static unsafe class AbsTopK
     /// <param name="y">Like <paramref name="x"/>, or <paramref name="x"/> itself.</param>
     /// <param name="kept">INT64, contiguous, <see cref="WordsPerRow"/> for each row.</param>
     /// <param name="k">Entries to keep in each row.</param>
+    /// <exception cref="ArgumentException">A tensor has another type or size.</exception>
+    /// <exception cref="ArithmeticException">An entry is NaN or infinite: says the first such row and column.</exception>
     public static void Select(Tensor x, Tensor y, Tensor kept, int k)
     {
         (int rows, int columns) = RowsOf(x);
         RequireSameSize(x, y);
         Select(HostMemory.Address(x), HostMemory.Address(y), HostMemory.AddressOfWords(kept, rows * (long)WordsPerRow(columns)), rows, columns, k);
+        HostMemory.KeepAlive(x, y, kept);
     }
 
     /// <summary><see cref="Mask(float*, ulong*, float*, int, int)"/> of tensors on the CPU.</summary>
     /// <param name="dy">[..., columns], FP32, contiguous.</param>
     /// <param name="kept">The bitset of the selection.</param>
     /// <param name="dx">Like <paramref name="dy"/>, or <paramref name="dy"/> itself.</param>
+    /// <exception cref="ArgumentException">A tensor has another type or size.</exception>
     public static void Mask(Tensor dy, Tensor kept, Tensor dx)
     {
         (int rows, int columns) = RowsOf(dy);
         RequireSameSize(dy, dx);
         Mask(HostMemory.Address(dy), HostMemory.AddressOfWords(kept, rows * (long)WordsPerRow(columns)), HostMemory.Address(dx), rows, columns);
+        HostMemory.KeepAlive(dy, kept, dx);
     }
 
     /// <summary>The selection at a given width; see <see cref="AbsTopKRows{TLanes, TFloat, TBits}"/>.</summary>

@@ -108,7 +108,7 @@ internal readonly unsafe struct EraseJob<TLanes, TFloat, TBits>(WeightMatrix mat
             TLanes.Store(TLanes.Multiply(TLanes.KeepAtLeast(value, TLanes.Magnitude(value), bounds), decays), values + i);
         }
 
-        for (; i < count; i++) values[i] = Lanes1.Magnitude(values[i]) >= bound ? values[i] * decay : 0;
+        for (; i < count; i++) values[i] = (Lanes1.Magnitude(values[i]) >= bound ? values[i] : 0) * decay;
     }
 
     private void EraseByColumn(float* values, int count)
@@ -121,6 +121,6 @@ internal readonly unsafe struct EraseJob<TLanes, TFloat, TBits>(WeightMatrix mat
             TLanes.Store(TLanes.Multiply(TLanes.KeepAtLeast(value, TLanes.Magnitude(value), TLanes.LoadBits(_bounds + i)), decays), values + i);
         }
 
-        for (; i < count; i++) values[i] = Lanes1.Magnitude(values[i]) >= _bounds[i] ? values[i] * decay : 0;
+        for (; i < count; i++) values[i] = (Lanes1.Magnitude(values[i]) >= _bounds[i] ? values[i] : 0) * decay;
     }
 }

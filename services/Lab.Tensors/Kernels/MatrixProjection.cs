@@ -36,7 +36,7 @@ internal static unsafe class MatrixProjection<TLanes, TFloat, TBits>
         long perNeuron = (long)levels * matrix.Neurons, ofColumns = matrix.Axis == NeuronAxis.Columns ? workers * perNeuron : perNeuron;
         int* largest = scratch.Largest(ofColumns + (long)workers * levels);
         if (matrix.Axis == NeuronAxis.Columns) new Span<int>(largest, checked((int)ofColumns)).Fill(-1);
-        HostThreads.For(new UpdateJob<TLanes, TFloat, TBits>(matrix, adam, buckets, largest, largest + ofColumns), matrix.Rows, grain);
+        HostThreads.For(new UpdateJob<TLanes, TFloat, TBits>(matrix, adam, buckets, largest, largest + ofColumns), matrix.Rows, grain, workers);
         if (matrix.Axis == NeuronAxis.Columns)
         {
             for (int worker = 1; worker < workers; worker++) NeuronLargest<TLanes, TFloat, TBits>.Merge(largest + worker * perNeuron, matrix.Columns, levels, largest);
@@ -69,7 +69,7 @@ internal static unsafe class MatrixProjection<TLanes, TFloat, TBits>
         {
             int shift = prefixShift == MagnitudeHistogram.Shift1 ? MagnitudeHistogram.Shift2 : 0;
             new Span<uint>(lower, workers * MagnitudeHistogram.LowerBuckets).Clear();
-            HostThreads.For(new RefineJob<TLanes, TFloat, TBits>(matrix, prefixShift, prefix, shift, lower), matrix.Rows, grain);
+            HostThreads.For(new RefineJob<TLanes, TFloat, TBits>(matrix, prefixShift, prefix, shift, lower), matrix.Rows, grain, workers);
             Sum(lower, MagnitudeHistogram.LowerBuckets, workers);
             Subtract(largest, protectedCount, prefixShift, prefix, shift, lower);
             int bucket = Descend(lower, 1 << (prefixShift - shift), ref rank);

@@ -6,10 +6,11 @@ namespace Lab.Tensors.Kernels;
 /// <param name="MinPerNeuron">Entries that each neuron keeps whatever their rank; 0 for no floor.</param>
 public readonly record struct Projection(long Kept, NeuronAxis Axis = NeuronAxis.None, int MinPerNeuron = 0)
 {
-    /// <summary>Checks that the budget covers the floor, and at least one entry.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It does not.</exception>
+    /// <summary>Checks that the budget covers the floor, and that neither is negative.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">It does not, or one is.</exception>
     internal void Require(long rows, long columns)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(MinPerNeuron);
         if (Kept >= rows * columns) return;
         long floor = Axis switch { NeuronAxis.Rows => rows * Math.Min(MinPerNeuron, columns), NeuronAxis.Columns => columns * Math.Min(MinPerNeuron, rows), _ => 0 };
         if (Kept >= floor && Kept >= 0) return;

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using Lab.Tensors.Kernels.Simd;
 using static TorchSharp.torch;
 
 namespace Lab.Tensors.Kernels;
@@ -65,21 +66,23 @@ public sealed unsafe class SparseMatrix(bool hasInputGradient = true) : IDisposa
     {
         if (weight.dim() != 2) throw new ArgumentException($"A weight is [out, in], not [{string.Join(", ", weight.shape)}].", nameof(weight));
         Rebuild(HostMemory.Address(weight), (int)weight.shape[0], (int)weight.shape[1]);
+        HostMemory.KeepAlive(weight);
     }
 
-    /// <summary>Reads a weight again.</summary>
-    /// <param name="weight">[outputs, inputs]. Not kept.</param>
+    /// <summary>Reads a weight again. Once it held as many entries in a matrix of this shape, nothing is allocated.</summary>
+    /// <param name="weight">[outputs, inputs], contiguous. Not kept.</param>
     /// <param name="outputs">Rows.</param>
     /// <param name="inputs">Columns.</param>
+    /// <exception cref="OverflowException">More than 2^31 - 1 entries are not zero.</exception>
     public void Rebuild(float* weight, int outputs, int inputs)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(outputs);
         ArgumentOutOfRangeException.ThrowIfNegative(inputs);
         switch (Instructions)
         {
-            case SparseMatrixInstructions.Avx512: _rows.Read<SparseMatrixLanes512, Vector512<float>>(weight, outputs, inputs); break;
-            case SparseMatrixInstructions.Avx2: _rows.Read<SparseMatrixLanes256, Vector256<float>>(weight, outputs, inputs); break;
-            default: _rows.Read<SparseMatrixLanesScalar, float>(weight, outputs, inputs); break;
+            case SparseMatrixInstructions.Avx512: _rows.Read<Lanes512, Vector512<float>>(weight, outputs, inputs); break;
+            case SparseMatrixInstructions.Avx2: _rows.Read<Lanes256, Vector256<float>>(weight, outputs, inputs); break;
+            default: _rows.Read<Lanes1, float>(weight, outputs, inputs); break;
         }
 
         _columns?.ReadTransposed(_rows);
@@ -98,8 +101,9 @@ public sealed unsafe class SparseMatrix(bool hasInputGradient = true) : IDisposa
         shape[^1] = Outputs;
         using var noGrad = no_grad();
         Tensor y = empty(shape, ScalarType.Float32);
-        using Tensor input = x.detach().contiguous();
+        using Tensor detached = x.detach(), input = detached.contiguous();
         Forward(HostMemory.Address(input), HostMemory.Address(y), checked((int)(y.numel() / Math.Max(1, Outputs))), bias is null ? null : HostMemory.Address(bias));
+        HostMemory.KeepAlive(y, bias);
         return y;
     }
 
@@ -132,9 +136,9 @@ public sealed unsafe class SparseMatrix(bool hasInputGradient = true) : IDisposa
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         switch (Instructions)
         {
-            case SparseMatrixInstructions.Avx512: SparseMatrixProduct.Run<SparseMatrixLanes512, Vector512<float>>(rows, x, y, tokens, bias, accumulates); break;
-            case SparseMatrixInstructions.Avx2: SparseMatrixProduct.Run<SparseMatrixLanes256, Vector256<float>>(rows, x, y, tokens, bias, accumulates); break;
-            default: SparseMatrixProduct.Run<SparseMatrixLanesScalar, float>(rows, x, y, tokens, bias, accumulates); break;
+            case SparseMatrixInstructions.Avx512: SparseMatrixProduct.Run<Lanes512, Vector512<float>>(rows, x, y, tokens, bias, accumulates); break;
+            case SparseMatrixInstructions.Avx2: SparseMatrixProduct.Run<Lanes256, Vector256<float>>(rows, x, y, tokens, bias, accumulates); break;
+            default: SparseMatrixProduct.Run<Lanes1, float>(rows, x, y, tokens, bias, accumulates); break;
         }
     }
 }

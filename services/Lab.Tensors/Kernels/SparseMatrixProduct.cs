@@ -27,7 +27,7 @@ internal static unsafe class SparseMatrixProduct
 
     /// <summary>y[tokens, rows] = x[tokens, columns] rows^T + bias; + y if <paramref name="accumulates"/>.</summary>
     public static void Run<TLanes, TVector>(SparseMatrixRows rows, float* x, float* y, int tokens, float* bias, bool accumulates)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
     {
         Operands operands = new(rows, x, y, bias, accumulates);
@@ -112,14 +112,13 @@ internal static unsafe class SparseMatrixProduct
     }
 
     private static void Tokens<TLanes, TVector>(in Operands operands, int from, int to)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
     {
         int columns = operands.Rows.Columns;
         int widest = BlockBytes / (sizeof(float) * TLanes.Count * Math.Max(1, columns));
         int width = TLanes.Count * (widest >= MaxVectors ? MaxVectors : widest >= 2 ? 2 : 1);
-        ulong* memory = Scratch.OfThread.Words(((long)columns + TileRows) * width / 2 + 16);
-        float* block = Aligned((float*)memory), tile = Aligned(block + (long)columns * width);
+        float* block = Scratch.OfThread.Floats(((long)columns + TileRows) * width), tile = block + (long)columns * width;
         for (int token = from, count; token < to; token += count)
         {
             int left = to - token;
@@ -134,11 +133,9 @@ internal static unsafe class SparseMatrixProduct
         }
     }
 
-    private static float* Aligned(float* address) => (float*)(((nint)address + 63) & ~(nint)63);
-
     /// <summary>Some tokens: their inputs are transposed, so that an entry's inputs lie side by side; outputs are turned back.</summary>
     private static void Block<TLanes, TVector, TVectors>(in Operands operands, int token, int tokens, float* block, float* tile)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
         where TVectors : ICount
     {
@@ -157,13 +154,14 @@ internal static unsafe class SparseMatrixProduct
     }
 
     private static void Row<TLanes, TVector, TVectors>(in Operands operands, int row, float* block, float* y)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
         where TVectors : ICount
     {
         int lanes = TLanes.Count, width = lanes * TVectors.Value;
         TVector a, b = default, c = default, d = default;
-        TVector bias = TLanes.Broadcast(operands.Bias is null ? 0 : operands.Bias[row]);
+        // Added to what is there, -0 alone leaves all of it as it is, a -0 too.
+        TVector bias = TLanes.Broadcast(operands.Bias is not null ? operands.Bias[row] : operands.Accumulates ? -0f : 0);
         if (operands.Accumulates)
         {
             TVector one = TLanes.Broadcast(1);
@@ -192,18 +190,18 @@ internal static unsafe class SparseMatrixProduct
             }
         }
 
-        TLanes.Store(y, a);
-        if (TVectors.Value > 1) TLanes.Store(y + lanes, b);
+        TLanes.Store(a, y);
+        if (TVectors.Value > 1) TLanes.Store(b, y + lanes);
         if (TVectors.Value > 2)
         {
-            TLanes.Store(y + 2 * lanes, c);
-            TLanes.Store(y + 3 * lanes, d);
+            TLanes.Store(c, y + 2 * lanes);
+            TLanes.Store(d, y + 3 * lanes);
         }
     }
 
     /// <summary>target[column, row] = source[row, column].</summary>
     private static void Transpose<TLanes, TVector>(float* source, nint sourceStride, int rows, int columns, float* target, nint targetStride)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
     {
         int lanes = TLanes.Count, row = 0;
@@ -249,7 +247,7 @@ internal static unsafe class SparseMatrixProduct
     }
 
     private readonly struct TokensJob<TLanes, TVector>(Operands operands, int tokens) : IRangeJob
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
     {
         public void Run(int from, int to, int worker) => Tokens<TLanes, TVector>(operands, from * TLanes.Count, Math.Min(tokens, to * TLanes.Count));

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using Lab.Tensors.Kernels.Simd;
 
 namespace Lab.Tensors.Kernels;
 
@@ -39,24 +40,17 @@ internal sealed unsafe class SparseMatrixRows : IDisposable
 
     /// <summary>Reads a dense matrix [rows, columns].</summary>
     public void Read<TLanes, TVector>(float* dense, int rows, int columns)
-        where TLanes : ISparseMatrixLanes<TVector>
+        where TLanes : struct, IFloatLanes<TVector>
         where TVector : struct
     {
         // The dense matrix is read once: its nonzero entries are noted as bits, counted, and then only they are read again.
         Resize(rows, columns);
         int words = (columns + 31) / 32;
-        ulong* memory = Scratch.OfThread.Words((long)rows * words / 2 + 1);
-        uint* bits = (uint*)memory;
-        HostMemory.ForRanges(rows, columns, (from, to) =>
-        {
-            for (int row = from; row < to; row++) Starts[row + 1] = Mark<TLanes, TVector>(dense + (long)row * columns, columns, bits + (long)row * words);
-        });
+        uint* bits = (uint*)Scratch.OfThread.Words((long)rows * words / 2 + 1);
+        HostThreads.For(new MarkJob<TLanes, TVector>(dense, columns, bits, Starts), rows, RowsPerPart(rows, columns));
         for (int row = 0; row < rows; row++) Starts[row + 1] = checked(Starts[row + 1] + Starts[row]);
         Reserve(Starts[rows]);
-        HostMemory.ForRanges(rows, words, (from, to) =>
-        {
-            for (int row = from; row < to; row++) Gather(dense + (long)row * columns, row, bits + (long)row * words, words);
-        });
+        HostThreads.For(new GatherJob(this, dense, bits), rows, RowsPerPart(rows, words));
     }
 
     /// <summary>Becomes the transpose of other rows.</summary>
@@ -86,39 +80,12 @@ internal sealed unsafe class SparseMatrixRows : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    private static int Mark<TLanes, TVector>(float* row, int columns, uint* bits)
-        where TLanes : ISparseMatrixLanes<TVector>
-        where TVector : struct
+    /// <summary>Equal parts for as many threads as the work is worth.</summary>
+    private static int RowsPerPart(int rows, long workPerRow)
     {
-        int count = 0, column = 0;
-        for (; column <= columns - 32; column += 32)
-        {
-            uint word = 0;
-            for (int i = 0; i < 32; i += TLanes.Count) word |= TLanes.Nonzeros(row + column + i) << i;
-            *bits++ = word;
-            count += BitOperations.PopCount(word);
-        }
-
-        if (column == columns) return count;
-        uint last = 0;
-        for (int i = 0; column + i < columns; i++) last |= row[column + i] != 0 ? 1u << i : 0;
-        *bits = last;
-        return count + BitOperations.PopCount(last);
-    }
-
-    private void Gather(float* dense, int row, uint* bits, int words)
-    {
-        int place = Starts[row];
-        for (int word = 0; word < words; word++)
-        {
-            for (uint left = bits[word]; left != 0; left &= left - 1)
-            {
-                int column = word * 32 + BitOperations.TrailingZeroCount(left);
-                RowOf[place] = row;
-                ColumnOf[place] = column;
-                Values[place++] = dense[column];
-            }
-        }
+        const long WorkWorthAThread = 1 << 15;
+        int threads = (int)Math.Clamp(rows * workPerRow / WorkWorthAThread, 1, HostThreads.Count);
+        return Math.Max(1, (rows + threads - 1) / threads);
     }
 
     private void Resize(int rows, int columns)
@@ -154,5 +121,61 @@ internal sealed unsafe class SparseMatrixRows : IDisposable
         Starts = RowOf = ColumnOf = null;
         Values = null;
         (Count, Columns, NonzeroCount, _rowCapacity, _capacity) = (0, 0, 0, -1, 0);
+    }
+
+    /// <summary>Notes the nonzero entries of each row as bits, 32 columns a word, and how many there are.</summary>
+    private readonly struct MarkJob<TLanes, TVector>(float* dense, int columns, uint* bits, int* starts) : IRangeJob
+        where TLanes : struct, IFloatLanes<TVector>
+        where TVector : struct
+    {
+        public void Run(int from, int to, int worker)
+        {
+            int words = (columns + 31) / 32;
+            for (int row = from; row < to; row++) starts[row + 1] = Mark(dense + (long)row * columns, bits + (long)row * words);
+        }
+
+        private int Mark(float* row, uint* marks)
+        {
+            int count = 0, column = 0;
+            for (; column <= columns - 32; column += 32)
+            {
+                uint word = 0;
+                for (int i = 0; i < 32; i += TLanes.Count) word |= TLanes.Nonzeros(TLanes.Load(row + column + i)) << i;
+                *marks++ = word;
+                count += BitOperations.PopCount(word);
+            }
+
+            if (column == columns) return count;
+            uint last = 0;
+            for (int i = 0; column + i < columns; i++) last |= Lanes1.Nonzeros(row[column + i]) << i;
+            *marks = last;
+            return count + BitOperations.PopCount(last);
+        }
+    }
+
+    /// <summary>Copies the entries whose bits are set to where their rows start.</summary>
+    private readonly struct GatherJob(SparseMatrixRows rows, float* dense, uint* bits) : IRangeJob
+    {
+        public void Run(int from, int to, int worker)
+        {
+            int columns = rows.Columns, words = (columns + 31) / 32;
+            int* rowOf = rows.RowOf, columnOf = rows.ColumnOf;
+            float* values = rows.Values;
+            for (int row = from; row < to; row++)
+            {
+                int place = rows.Starts[row];
+                float* source = dense + (long)row * columns;
+                for (int word = 0; word < words; word++)
+                {
+                    for (uint left = bits[(long)row * words + word]; left != 0; left &= left - 1)
+                    {
+                        int column = word * 32 + BitOperations.TrailingZeroCount(left);
+                        rowOf[place] = row;
+                        columnOf[place] = column;
+                        values[place++] = source[column];
+                    }
+                }
+            }
+        }
     }
 }

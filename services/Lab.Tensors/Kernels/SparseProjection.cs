@@ -27,6 +27,8 @@ public static unsafe class SparseProjection
     /// <param name="k">Entries to keep, at least the number that the floor protects; 0 keeps none.</param>
     /// <param name="axis">Where the neurons are.</param>
     /// <param name="minPerNeuron">Entries that each neuron keeps; 0 for no floor.</param>
+    /// <exception cref="ArithmeticException">An entry is NaN or infinite.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">k is less than the floor, or a number is negative.</exception>
     public static void Apply(Tensor weight, long k, NeuronAxis axis = NeuronAxis.None, int minPerNeuron = 0) =>
         Apply("the matrix", weight, new Projection(k, axis, minPerNeuron));
 
@@ -35,7 +37,7 @@ public static unsafe class SparseProjection
     /// <param name="weight">[out, in] or [n], FP32, contiguous. A tensor off the CPU takes torch operations.</param>
     /// <param name="projection">What stays.</param>
     /// <exception cref="ArithmeticException">An entry is NaN or infinite.</exception>
-    /// <exception cref="ArgumentOutOfRangeException">The projection keeps fewer entries than its floor.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The projection keeps fewer entries than its floor, or a number is negative.</exception>
     public static void Apply(string name, Tensor weight, Projection projection)
     {
         (long rows, long columns) = Shape(weight);
@@ -43,6 +45,7 @@ public static unsafe class SparseProjection
         if (projection.Kept >= rows * columns) return;
         if (HostMemory.IsAddressable(weight)) MatrixUpdate.Run(name, new WeightMatrix(HostMemory.Address(weight), rows, columns, projection), default, 1);
         else ApplyWithTorch(name, weight, projection);
+        HostMemory.KeepAlive(weight);
     }
 
     /// <summary>Rows and columns; the entries of one dimension count as rows of one.</summary>

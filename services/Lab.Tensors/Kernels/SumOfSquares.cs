@@ -15,7 +15,13 @@ public static unsafe class SumOfSquares
     /// <summary>Of a tensor of any shape; one that is not FP32, contiguous and on the CPU takes torch operations.</summary>
     public static double Of(Tensor x)
     {
-        if (HostMemory.IsAddressable(x)) return Of(HostMemory.Address(x), x.numel());
+        if (HostMemory.IsAddressable(x))
+        {
+            double sum = Of(HostMemory.Address(x), x.numel());
+            HostMemory.KeepAlive(x);
+            return sum;
+        }
+
         using var scope = NewDisposeScope();
         Tensor values = x.detach().to(ScalarType.Float64);
         return (values * values).sum().item<double>();

@@ -89,6 +89,18 @@ public sealed class AbsTopKSelectTests
     }
 
     [Fact]
+    public void Run_NotFiniteOnManyThreads_SaysWhereFirst()
+    {
+        const int Rows = 2000, Columns = 257;
+        float[] x = [.. Enumerable.Range(0, Rows * Columns).Select(i => MathF.Sin(i))];
+        for (int row = 1999; row > 0; row -= 333)
+        {
+            x[row * Columns + 256] = float.NaN;
+            Should.Throw<NotFiniteException>(() => Select(LaneWidth.Sixteen, x, Rows, Columns, 31, inPlace: false)).Index.ShouldBe(row * Columns + 256);
+        }
+    }
+
+    [Fact]
     public unsafe void Select_Repeated_AllocatesNothing()
     {
         const int Rows = 256, Columns = 512;

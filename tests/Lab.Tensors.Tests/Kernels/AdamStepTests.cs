@@ -41,4 +41,15 @@ public sealed class AdamStepTests
         AdamStep.Apply(torch64, gradient.to(ScalarType.Float64), m64, v64, constants);
         (host - torch64).abs().max().item<double>().ShouldBeLessThan(1e-6);
     }
+
+    [Fact]
+    public void Apply_OtherSizes_NamesTheTensor()
+    {
+        using var scope = NewDisposeScope();
+        AdamConstants constants = new(0.1, 0.9, 0.95, 0.1, 3, 2);
+        Tensor all = zeros(7), fewer = zeros(6);
+        Should.Throw<ArgumentException>(() => AdamStep.Apply(all, fewer, all, all, constants)).ParamName.ShouldBe("gradient");
+        Should.Throw<ArgumentException>(() => AdamStep.Apply(all, all, fewer, all, constants)).ParamName.ShouldBe("firstMoment");
+        Should.Throw<ArgumentException>(() => MatrixUpdate.Apply("w", all, all, all, fewer, constants, new Projection(3))).ParamName.ShouldBe("secondMoment");
+    }
 }

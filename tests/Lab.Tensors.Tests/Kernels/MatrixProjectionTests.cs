@@ -77,6 +77,13 @@ public sealed class MatrixProjectionTests
         message.ShouldContain($"entry {tuple.place} of c_fc ");
     });
 
+    [Fact]
+    public void Require_NegativeNumbers_Throws()
+    {
+        Should.Throw<ArgumentOutOfRangeException>(() => new Projection(-1).Require(3, 4));
+        Should.Throw<ArgumentOutOfRangeException>(() => new Projection(5, NeuronAxis.Rows, -1).Require(3, 4));
+    }
+
     private static long Protected(int rows, int columns, NeuronAxis axis, int floor) => axis switch
     {
         NeuronAxis.Rows => rows * Math.Min(floor, columns),

@@ -30,10 +30,13 @@ public sealed class MatrixUpdateTests
     }
 
     [Theory]
-    [InlineData(NeuronAxis.None)]
-    [InlineData(NeuronAxis.Rows)]
-    [InlineData(NeuronAxis.Columns)]
-    public unsafe void Apply_EveryWidth_GivesTheSameBits(NeuronAxis axis)
+    [InlineData(NeuronAxis.None, 0.99f)]
+    [InlineData(NeuronAxis.Rows, 0.99f)]
+    [InlineData(NeuronAxis.Columns, 0.99f)]
+    [InlineData(NeuronAxis.None, -0.5f)]
+    [InlineData(NeuronAxis.Rows, -0.5f)]
+    [InlineData(NeuronAxis.Columns, -0.5f)]
+    public unsafe void Apply_EveryWidth_GivesTheSameBits(NeuronAxis axis, float decay)
     {
         using var scope = NewDisposeScope();
         Tensor[] start = State(61, 77);
@@ -42,9 +45,9 @@ public sealed class MatrixUpdateTests
             Tensor[] state = [.. start.Select(tensor => tensor.clone())];
             WeightMatrix matrix = new(HostMemory.Address(state[0]), 61, 77, new Projection(900, axis, 3));
             AdamState adam = new(HostMemory.Address(state[1]), HostMemory.Address(state[2]), HostMemory.Address(state[3]), new AdamFactors(Constants, 1));
-            if (width == LaneWidth.Sixteen) MatrixProjection<Lanes512, Vector512<float>, Vector512<int>>.Apply("w", matrix, adam, 0.99f);
-            else if (width == LaneWidth.Eight) MatrixProjection<Lanes256, Vector256<float>, Vector256<int>>.Apply("w", matrix, adam, 0.99f);
-            else MatrixProjection<Lanes1, float, int>.Apply("w", matrix, adam, 0.99f);
+            if (width == LaneWidth.Sixteen) MatrixProjection<Lanes512, Vector512<float>, Vector512<int>>.Apply("w", matrix, adam, decay);
+            else if (width == LaneWidth.Eight) MatrixProjection<Lanes256, Vector256<float>, Vector256<int>>.Apply("w", matrix, adam, decay);
+            else MatrixProjection<Lanes1, float, int>.Apply("w", matrix, adam, decay);
             return cat([.. state.Select(tensor => tensor.flatten())]).data<float>().ToArray();
         })];
         Weights.Bits(results[1]).ShouldBe(Weights.Bits(results[0]));

@@ -34,7 +34,7 @@ internal sealed unsafe class AttentionPass : IDisposable
         (_values, _heads, _logSumExp) = (new Matrix(tokens, width), new Matrix(tokens, width), new Matrix(tokens, config.NHeads));
         _attention = new CausalAttention(rows, length, config.NHeads, config.DHead, (float)(1 / Math.Sqrt(config.DHead)));
         if (weights.SinkLogit is null) return;
-        _sinks = HostMemory.Address(weights.SinkLogit.Value.detach());
+        _sinks = HostMemory.Address(weights.SinkLogit.Value);
         _sinkGradient = gradients.Address(weights.SinkLogit);
         _sinkGradients = new Matrix(rows, config.NHeads);
     }

@@ -12,11 +12,14 @@ internal sealed unsafe class Gradients : IDisposable
 
     public Gradients(TransformerWeights weights)
     {
-        _weights = [.. weights.All.Where(parameter => parameter.Name != "final_logits_bias")];
-        _byName = _weights.ToDictionary(parameter => parameter.Name, parameter => zeros_like(parameter.Value.detach()).DetachFromDisposeScope());
+        _weights = [.. weights.Trained];
+        _byName = _weights.ToDictionary(parameter => parameter.Name, parameter => zeros_like(parameter.Value).DetachFromDisposeScope());
     }
 
-    /// <summary>The gradient of a parameter, of its shape.</summary>
+    /// <summary>Whether the parameter is trained.</summary>
+    public bool Has(NamedParameter parameter) => _byName.ContainsKey(parameter.Name);
+
+    /// <summary>The gradient of a parameter that is trained, of its shape.</summary>
     public Tensor Of(NamedParameter parameter) => _byName[parameter.Name];
 
     /// <summary>The gradient's first entry.</summary>

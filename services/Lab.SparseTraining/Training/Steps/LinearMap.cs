@@ -38,7 +38,7 @@ internal sealed unsafe class LinearMap : IDisposable
         _gradient = gradients.Of(weight).narrow(0, first, _outputs).DetachFromDisposeScope();
         _weights = HostMemory.Address(_weight);
         if (bias is null) return;
-        _bias = HostMemory.Address(bias.Value.detach()) + first;
+        _bias = HostMemory.Address(bias.Value) + first;
         _biasGradient = gradients.Address(bias) + first;
     }
 

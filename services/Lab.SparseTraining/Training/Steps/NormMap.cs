@@ -19,7 +19,7 @@ internal sealed unsafe class NormMap : IDisposable
     public NormMap(NormWeights norm, Gradients gradients, int rows, double epsilon)
     {
         _inverse = new Matrix(rows, 1);
-        _gain = HostMemory.Address(norm.Gain.Value.detach());
+        _gain = HostMemory.Address(norm.Gain.Value);
         _gainGradient = gradients.Address(norm.Gain);
         _epsilon = (float)epsilon;
     }

@@ -73,6 +73,7 @@ internal sealed unsafe class TrainingPass : IDisposable
     /// <summary>Runs a batch; the gradients of its mean loss become the parameters' gradients.</summary>
     /// <param name="batch">[rows, length + 1] token IDs; the last of each row is a target only.</param>
     /// <returns>Mean cross-entropy, in nats per token.</returns>
+    /// <exception cref="ArgumentException">The batch has another size, or a token that is not in the vocabulary.</exception>
     /// <exception cref="ArithmeticException">An activation is not finite.</exception>
     public double Run(ReadOnlySpan<long> batch)
     {
@@ -95,12 +96,18 @@ internal sealed unsafe class TrainingPass : IDisposable
         foreach (IDisposable part in (IDisposable[])[.. _attentions, .. _mlps, .. _residuals, _finalNorm, _unembedding, _finalRead, _logits, _losses, _shared, _gradients]) part.Dispose();
     }
 
-    private static float* Address(NamedParameter? parameter) => parameter is null ? null : HostMemory.Address(parameter.Value.detach());
+    private static float* Address(NamedParameter? parameter) => parameter is null ? null : HostMemory.Address(parameter.Value);
 
     private void Read(ReadOnlySpan<long> batch)
     {
         int rows = _ids.Length / _length;
         if (batch.Length != rows * (_length + 1)) throw new ArgumentException($"Needs {rows} x {_length + 1} tokens, has {batch.Length}.", nameof(batch));
+        // The kernels look rows up by address.
+        foreach (long id in batch)
+        {
+            if ((ulong)id >= (ulong)_logits.Columns) throw new ArgumentException($"Token {id} is outside of the vocabulary of {_logits.Columns}.", nameof(batch));
+        }
+
         for (int token = 0; token < _ids.Length; token++)
         {
             int at = token + (token / _length);
@@ -128,7 +135,7 @@ internal sealed unsafe class TrainingPass : IDisposable
     private void Backward(int* ids, int* positions)
     {
         int tokens = _ids.Length;
-        if (_weights.Bigram is { } bigram)
+        if (_weights.Bigram is { } bigram && _gradients.Has(bigram))
         {
             _gradients.Of(bigram).zero_();
             ColumnKernels.ScatterAdd(_logits.Data, ids, _gradients.Address(bigram), tokens, _logits.Columns);

@@ -29,10 +29,14 @@ internal static unsafe class HostThreads
     public static int Count => Math.Max(1, Math.Min(get_num_threads(), Environment.ProcessorCount));
 
     /// <summary>Runs the job over [0, count) in parts of <paramref name="grain"/> iterations; which thread gets which part is not defined.</summary>
-    public static void For<TJob>(TJob job, int count, int grain)
+    /// <param name="job">The loop's body. What it throws is thrown again here, after the other parts were done.</param>
+    /// <param name="count">Iterations.</param>
+    /// <param name="grain">Iterations of a part, at least 1. A loop on one thread has one part.</param>
+    /// <param name="threads">The most threads, the caller's included, of a job that has memory for so many workers only.</param>
+    public static void For<TJob>(TJob job, int count, int grain, int threads = int.MaxValue)
         where TJob : struct, IRangeJob
     {
-        int helpers = Math.Min(Count, (count - 1) / grain + 1) - 1;
+        int helpers = Math.Min(Math.Min(Count, threads), (count - 1) / grain + 1) - 1;
         if (helpers <= 0 || Interlocked.CompareExchange(ref _isTaken, 1, 0) != 0)
         {
             if (count > 0) job.Run(0, count, 0);

@@ -1,35 +1,12 @@
 namespace Lab.Tensors.Kernels.Simd;
 
-/// <summary>
-/// The vector operations of the kernels at one width. A kernel is written once over this interface and compiled for each
-/// width; the width of one is the fallback without vector instructions, and does the tails of the others. Every operation
-/// gives the same bits at every width.
-/// </summary>
+/// <summary>The vector operations of <see cref="IFloatLanes{TFloat}"/>, and those on the bits of the same lanes.</summary>
 /// <typeparam name="TFloat">Lanes of FP32.</typeparam>
 /// <typeparam name="TBits">The same lanes as 32-bit integers.</typeparam>
-internal unsafe interface ILanes<TFloat, TBits>
+internal unsafe interface ILanes<TFloat, TBits> : IFloatLanes<TFloat>
     where TFloat : struct
     where TBits : struct
 {
-    /// <summary>Lanes in a vector, at most 16.</summary>
-    static abstract int Count { get; }
-
-    static abstract TFloat Load(float* address);
-
-    static abstract void Store(TFloat value, float* address);
-
-    static abstract TFloat Broadcast(float value);
-
-    static abstract TFloat Add(TFloat left, TFloat right);
-
-    static abstract TFloat Subtract(TFloat left, TFloat right);
-
-    static abstract TFloat Multiply(TFloat left, TFloat right);
-
-    static abstract TFloat Divide(TFloat left, TFloat right);
-
-    static abstract TFloat Sqrt(TFloat value);
-
     static abstract TBits LoadBits(int* address);
 
     static abstract void StoreBits(TBits value, int* address);

@@ -21,6 +21,12 @@ internal readonly unsafe struct Lanes1 : ILanes<float, int>
 
     public static float Sqrt(float value) => MathF.Sqrt(value);
 
+    public static float MultiplyAdd(float left, float right, float addend) => MathF.FusedMultiplyAdd(left, right, addend);
+
+    public static uint Nonzeros(float value) => value != 0 ? 1u : 0;
+
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride) => *target = *source;
+
     public static int LoadBits(int* address) => *address;
 
     public static void StoreBits(int value, int* address) => *address = value;

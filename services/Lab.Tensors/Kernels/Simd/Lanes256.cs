@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lab.Tensors.Kernels.Simd;
 
-/// <summary>Eight lanes (AVX2).</summary>
+/// <summary>Eight lanes (AVX2 with FMA).</summary>
 internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>, Vector256<int>>
 {
     private static Vector256<int> LaneBits
@@ -37,6 +38,12 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>, Vector256<in
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Sqrt(Vector256<float> value) => Vector256.Sqrt(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> MultiplyAdd(Vector256<float> left, Vector256<float> right, Vector256<float> addend) => Vector256.FusedMultiplyAdd(left, right, addend);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Nonzeros(Vector256<float> value) => ~Vector256.Equals(value, Vector256<float>.Zero).ExtractMostSignificantBits() & 0xFF;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<int> LoadBits(int* address) => Vector256.Load(address);
@@ -92,4 +99,24 @@ internal readonly unsafe struct Lanes256 : ILanes<Vector256<float>, Vector256<in
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Keep(Vector256<float> value, uint lanes) =>
         Vector256.ConditionalSelect(Vector256.Equals(Vector256.Create((int)lanes) & LaneBits, LaneBits).AsSingle(), value, Vector256<float>.Zero);
+
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride)
+    {
+        for (int quad = 0; quad < 2; quad++, source += 4, target += 4 * targetStride)
+        {
+            Vector256<float> a = Rows(0), b = Rows(1), c = Rows(2), d = Rows(3);
+            Vector256<double> ab = Avx.UnpackLow(a, b).AsDouble(), cd = Avx.UnpackLow(c, d).AsDouble();
+            Avx.UnpackLow(ab, cd).AsSingle().Store(target);
+            Avx.UnpackHigh(ab, cd).AsSingle().Store(target + targetStride);
+            (ab, cd) = (Avx.UnpackHigh(a, b).AsDouble(), Avx.UnpackHigh(c, d).AsDouble());
+            Avx.UnpackLow(ab, cd).AsSingle().Store(target + 2 * targetStride);
+            Avx.UnpackHigh(ab, cd).AsSingle().Store(target + 3 * targetStride);
+        }
+
+        Vector256<float> Rows(int row)
+        {
+            float* first = source + row * sourceStride;
+            return Vector256.Create(Vector128.Load(first), Vector128.Load(first + 4 * sourceStride));
+        }
+    }
 }

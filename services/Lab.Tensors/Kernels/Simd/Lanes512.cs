@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Lab.Tensors.Kernels.Simd;
 
@@ -37,6 +38,12 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>, Vector512<in
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Sqrt(Vector512<float> value) => Vector512.Sqrt(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> MultiplyAdd(Vector512<float> left, Vector512<float> right, Vector512<float> addend) => Vector512.FusedMultiplyAdd(left, right, addend);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Nonzeros(Vector512<float> value) => ~(uint)Vector512.Equals(value, Vector512<float>.Zero).ExtractMostSignificantBits() & 0xFFFF;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> LoadBits(int* address) => Vector512.Load(address);
@@ -88,4 +95,27 @@ internal readonly unsafe struct Lanes512 : ILanes<Vector512<float>, Vector512<in
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Keep(Vector512<float> value, uint lanes) =>
         Vector512.ConditionalSelect(Vector512.Equals(Vector512.Create((int)lanes) & LaneBits, LaneBits).AsSingle(), value, Vector512<float>.Zero);
+
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride)
+    {
+        // Four columns at a time: lane l of a vector holds them for row 4 l + i, so that a 4 x 4 transpose inside of the lanes is all.
+        for (int quad = 0; quad < 4; quad++, source += 4, target += 4 * targetStride)
+        {
+            Vector512<float> a = Rows(0), b = Rows(1), c = Rows(2), d = Rows(3);
+            Vector512<double> ab = Avx512F.UnpackLow(a, b).AsDouble(), cd = Avx512F.UnpackLow(c, d).AsDouble();
+            Avx512F.UnpackLow(ab, cd).AsSingle().Store(target);
+            Avx512F.UnpackHigh(ab, cd).AsSingle().Store(target + targetStride);
+            (ab, cd) = (Avx512F.UnpackHigh(a, b).AsDouble(), Avx512F.UnpackHigh(c, d).AsDouble());
+            Avx512F.UnpackLow(ab, cd).AsSingle().Store(target + 2 * targetStride);
+            Avx512F.UnpackHigh(ab, cd).AsSingle().Store(target + 3 * targetStride);
+        }
+
+        Vector512<float> Rows(int row)
+        {
+            float* first = source + row * sourceStride;
+            return Vector512.Create(
+                Vector256.Create(Vector128.Load(first), Vector128.Load(first + 4 * sourceStride)),
+                Vector256.Create(Vector128.Load(first + 8 * sourceStride), Vector128.Load(first + 12 * sourceStride)));
+        }
+    }
 }

@@ -6,7 +6,7 @@ namespace Lab.Tensors.Kernels.Training;
 /// <summary>Elementary functions of sixteen FP32 values at once. Without AVX-512 the runtime splits the vectors.</summary>
 internal static class VectorMath
 {
-    /// <summary>exp(x) to about 2 units in the last place; below -87 it is the smallest normal number, above 88 the largest power.</summary>
+    /// <summary>exp(x) to about 2 units in the last place, for x from -87 to 88; beyond, that of the nearer end, which is never 0. NaN stays NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
     {
