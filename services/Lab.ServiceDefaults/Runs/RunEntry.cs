@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Lab.Protos.Run.V1;
+using Lab.ServiceDefaults.Errors;
 using Microsoft.Extensions.Logging;
 using Status = Google.Rpc.Status;
 
@@ -10,6 +11,8 @@ namespace Lab.ServiceDefaults.Runs;
 internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TRun> store, TimeProvider time, ILogger logger)
     where TRun : class, IRunResource, IMessage<TRun>, new()
 {
+    /// <summary>So often in a row a process may end in the midst of a run that gets no further, before the run is given up.</summary>
+    private const int MaxInterruptions = 5;
     private static readonly TimeSpan PersistInterval = TimeSpan.FromSeconds(1);
     private readonly Lock _lock = new();
     private TRun _run = record.Run;
@@ -46,7 +49,10 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
 
     public TRun Snapshot() => Observe().Run;
 
-    /// <summary>Takes up a run that an earlier process left QUEUED or RUNNING. Returns whether it is to be worked on.</summary>
+    /// <summary>
+    /// Takes up a run that an earlier process left QUEUED or RUNNING. Returns whether it is to be worked on: one that may itself be what
+    /// ends the process, by a fault in native code or for want of memory, must not do so for ever.
+    /// </summary>
     public bool Recover()
     {
         lock (_lock)
@@ -54,6 +60,13 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
             if (_run.Status.State.IsFinal())
             {
                 _ended.SetResult();
+                return false;
+            }
+
+            if (_run.Status.State == RunState.Running && CountInterruptions() >= MaxInterruptions)
+            {
+                Finish(RunState.Failed, ErrorMapping.ToStatus(new AbortedException("RUN_INTERRUPTED", $"The process ended {MaxInterruptions} times while it worked on {Name}, which got no further than {Furthest()}. Look whether memory runs out; then resume it, or create one that asks for less.")));
+                LogGivenUp(Name);
                 return false;
             }
 
@@ -96,13 +109,15 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
         }
     }
 
-    /// <summary>Leaves the run RUNNING, with its latest progress on disk, to be continued at the next start.</summary>
+    /// <summary>Returns the run to the queue, with its latest progress on disk, to be continued at the next start.</summary>
     public void Leave(RunExecution<TRun> execution)
     {
         lock (_lock)
         {
             if (_execution != execution.Source) return;
             _execution = null;
+            // Not RUNNING: that is how a process that is killed leaves it.
+            _run.Status.State = RunState.Queued;
             Persist(mustPersist: false);
         }
     }
@@ -174,8 +189,20 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
         _run.Status.State = RunState.Queued;
         _run.Status.Error = null;
         _run.Status.EndTime = null;
+        _run.Status.Interruptions = null;
         _ended = NewSignal();
     }
+
+    private int CountInterruptions()
+    {
+        Interruptions seen = _run.Status.Interruptions ??= new Interruptions();
+        Progress? furthest = seen.Furthest;
+        bool isFurther = _run.Status.Progress is { } progress && (furthest is null || progress.Phase != furthest.Phase || progress.Completed > furthest.Completed);
+        if (isFurther) seen.Furthest = _run.Status.Progress!.Clone();
+        return seen.Count = isFurther ? 1 : seen.Count + 1;
+    }
+
+    private string Furthest() => _run.Status.Interruptions.Furthest is { } furthest ? $"{furthest.Completed} of {furthest.Total} {furthest.Unit} ({furthest.Phase})" : "its start";
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -229,6 +256,9 @@ internal sealed partial class RunEntry<TRun>(RunRecord<TRun> record, RunStore<TR
     }
 
     private Timestamp Now() => Timestamp.FromDateTimeOffset(time.GetUtcNow());
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Run} is given up: the process ended too often while it worked on it")]
+    private partial void LogGivenUp(string run);
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Run}, {State}, could not be stored; the copy on disk is older")]
     private partial void LogNotPersisted(Exception e, string run, RunState state);

@@ -74,7 +74,7 @@ public sealed class RunRecoveryTests : IDisposable
     }
 
     [Fact]
-    public async Task StopAsync_RunningRun_StaysRunningOnDiskAndContinues()
+    public async Task StopAsync_RunningRun_IsQueuedOnDiskAndContinues()
     {
         await using (CorpusRunRegistry first = await StartAsync(async (context, ct) =>
         {
@@ -87,10 +87,48 @@ public sealed class RunRecoveryTests : IDisposable
         }
 
         string stored = await File.ReadAllTextAsync(Path.Combine(_folder.Path, "runs", "corpusRuns", "a", "run.json"), Ct);
-        stored.ShouldContain("RUN_STATE_RUNNING");
+        stored.ShouldContain("RUN_STATE_QUEUED");
         stored.ShouldContain("halfway");
         await using CorpusRunRegistry second = await StartAsync(Succeed);
         (await second.EndAsync("corpusRuns/a")).Status.State.ShouldBe(RunState.Succeeded);
+    }
+
+    [Fact]
+    public async Task StartAsync_FifthCrashWithoutGettingFurther_GivesTheRunUpUntilItIsResumed()
+    {
+        var folders = new Stack<TemporaryFolder>();
+        try
+        {
+            TemporaryFolder folder = _folder;
+            foreach (int step in new[] { 3, 3, 2, 5, 5, 4, 5, 5 })
+            {
+                await using var registry = new CorpusRunRegistry(folder, _time, async (context, ct) =>
+                {
+                    context.Update(r => r.Status.Progress = new Progress { Phase = "reading", Completed = step, Total = 9, Unit = "files" }, persist: true);
+                    await Task.Delay(Timeout.Infinite, ct);
+                });
+                _ = await registry.StartAsync();
+                _ = registry.Runs.Create("a", Config(512));
+                _ = await registry.UntilAsync("corpusRuns/a", r => r.Status.State == RunState.Running && r.Status.Progress?.Completed == step);
+                folders.Push(folder = folder.Crash());
+            }
+
+            await using var last = new CorpusRunRegistry(folder, _time, Succeed);
+            _ = await last.StartAsync();
+            CorpusRun run = last.Runs.Get("corpusRuns/a");
+            run.Status.State.ShouldBe(RunState.Failed);
+            run.Status.Error.Message.ShouldContain("5 of 9 files (reading)");
+            run.Status.Interruptions.Count.ShouldBe(5);
+
+            _ = last.Runs.Resume("corpusRuns/a");
+            run = await last.EndAsync("corpusRuns/a");
+            run.Status.State.ShouldBe(RunState.Succeeded);
+            run.Status.Interruptions.ShouldBeNull();
+        }
+        finally
+        {
+            while (folders.TryPop(out TemporaryFolder? folder)) folder.Dispose();
+        }
     }
 
     [Fact]
@@ -106,7 +144,7 @@ public sealed class RunRecoveryTests : IDisposable
             _ = await first.UntilAsync("corpusRuns/a", r => r.SourceDescription.Length > 0);
         }
 
-        (await File.ReadAllTextAsync(Path.Combine(_folder.Path, "runs", "corpusRuns", "a", "run.json"), Ct)).ShouldContain("RUN_STATE_RUNNING");
+        (await File.ReadAllTextAsync(Path.Combine(_folder.Path, "runs", "corpusRuns", "a", "run.json"), Ct)).ShouldContain("RUN_STATE_QUEUED");
     }
 
     [Fact]
