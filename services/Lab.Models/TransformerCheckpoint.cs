@@ -23,7 +23,7 @@ public static class TransformerCheckpoint
     public static void Save(Transformer model, string folder)
     {
         File.WriteAllText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(model.Config, Json) + "\n");
-        SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), model.Weights.All.Select(parameter => parameter.Value.ToHost(parameter.Name)));
+        SafetensorsWriter.Write(Path.Combine(folder, WeightsFile), model.Weights.All.Select(parameter => (parameter.Name, parameter.Value)));
     }
 
     /// <summary>Reads a model.</summary>

@@ -6,6 +6,7 @@ namespace Lab.Tensors;
 public static class TensorTransfer
 {
     private const int BlockBytes = 128 << 10;
+    private const int PieceBytes = 64 << 20;
 
     private delegate long BlockCopy(ReadOnlySpan<byte> source, Span<byte> target);
 
@@ -69,6 +70,32 @@ public static class TensorTransfer
         long nonFinite = copy(source.bytes, data);
         return (new HostTensor(name, wanted, tensor.shape, data), nonFinite);
     }
+
+    /// <summary>
+    /// Hands over a tensor's elements, row-major and little-endian, piece by piece: a span holds at most 2 GiB. Nothing is copied if the tensor
+    /// is contiguous and on the CPU; of one on another device, a piece at a time.
+    /// </summary>
+    /// <param name="tensor">The tensor; neither changed nor disposed.</param>
+    /// <param name="read">Takes a piece, which is there for the time of the call; not called for a tensor without elements.</param>
+    public static void ReadBytes(this torch.Tensor tensor, Action<ReadOnlySpan<byte>> read)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        ArgumentNullException.ThrowIfNull(read);
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor flat = tensor.detach().contiguous().view(-1);
+        long elements = PieceBytes / tensor.element_size();
+        for (long from = 0; from < flat.shape[0]; from += elements)
+        {
+            using DisposeScope piece = torch.NewDisposeScope();
+            read(flat.narrow(0, from, Math.Min(elements, flat.shape[0] - from)).cpu().contiguous().bytes);
+        }
+    }
+
+    /// <summary>The element type that a tensor has in host memory.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="name">Names it in the error.</param>
+    /// <exception cref="ArgumentException">The type has no counterpart.</exception>
+    internal static TensorDataType HostType(this torch.Tensor tensor, string name) => ToDataType(tensor.dtype, name);
 
     /// <summary>Copies a host tensor into a new libtorch tensor, which belongs to the caller's current dispose scope, if any.</summary>
     /// <param name="tensor">The host tensor.</param>

@@ -9,21 +9,19 @@ public static class WholeFile
     /// <exception cref="IOException">The file cannot be written, such as when the disk is full; nothing is left behind.</exception>
     public static void Write(string path, Action<Stream> write)
     {
-        ArgumentNullException.ThrowIfNull(write);
-        string temporary = $"{path}.{Guid.NewGuid():N}.tmp";
-        try
-        {
-            using (FileStream stream = new(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.None))
-            {
-                write(stream);
-                stream.Flush(flushToDisk: true);
-            }
+        using PendingFile file = Begin(path, write);
+        file.Commit();
+    }
 
-            File.Move(temporary, path, overwrite: true);
-        }
-        finally
-        {
-            File.Delete(temporary);
-        }
+    /// <summary>As <see cref="Write"/>, but for what waits for the disk.</summary>
+    /// <param name="path">The file to write; an existing one is replaced once the file is committed. Its folder must exist.</param>
+    /// <param name="write">Writes its bytes.</param>
+    /// <param name="create">Creates a file that must not exist; a seam.</param>
+    /// <returns>To commit and to dispose.</returns>
+    /// <exception cref="IOException">The file cannot be written, such as when the disk is full; nothing is left behind.</exception>
+    public static PendingFile Begin(string path, Action<Stream> write, Func<string, Stream>? create = null)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        return new PendingFile(path, write, create);
     }
 }

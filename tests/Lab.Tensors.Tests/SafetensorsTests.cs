@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using Lab.Testing;
+using TorchSharp;
 
 namespace Lab.Tensors.Tests;
 
@@ -43,6 +44,35 @@ public sealed class SafetensorsTests : IDisposable
 
         SafetensorsFile.Open(_folder["m"]).Dispose();
         _folder.Files().ShouldBe(["m"]);
+    }
+
+    [Fact]
+    public void Begin_TensorsThatChangeAfterwards_StoresThemAsTheyWereAndOnlyOnceCommitted()
+    {
+        using var scope = torch.NewDisposeScope();
+        torch.Tensor wide = torch.arange(12, torch.float32).reshape(3, 4), turned = wide.t(), half = wide.to(torch.bfloat16), none = torch.zeros(0, 5), scalar = torch.tensor(7L);
+        (string Name, torch.Tensor Tensor)[] tensors = [("wide", wide), ("turned", turned), ("half", half), ("none", none), ("scalar", scalar)];
+        SafetensorsWriter.Write(_folder["host"], tensors.Select(item => item.Tensor.ToHost(item.Name)), new Dictionary<string, string> { ["k"] = "v" });
+
+        using (PendingFile dropped = SafetensorsWriter.Begin(_folder["dropped"], tensors)) _folder.Files().Length.ShouldBe(2);
+        using (PendingFile file = SafetensorsWriter.Begin(_folder["m"], tensors, new Dictionary<string, string> { ["k"] = "v" }))
+        {
+            wide.zero_();
+            File.Exists(_folder["m"]).ShouldBeFalse();
+            file.Commit();
+        }
+
+        File.ReadAllBytes(_folder["m"]).ShouldBe(File.ReadAllBytes(_folder["host"]));
+        _folder.Files().ShouldBe(["host", "m"], ignoreOrder: true);
+    }
+
+    [Fact]
+    public void Write_TensorWhoseTypeHasNoCounterpart_NamesItAndLeavesNothing()
+    {
+        using torch.Tensor flags = torch.ones(3, torch.@bool);
+
+        Should.Throw<ArgumentException>(() => SafetensorsWriter.Write(_folder["m"], [("flags", flags)])).Message.ShouldContain("'flags'");
+        _folder.Files().ShouldBeEmpty();
     }
 
     [Fact]

@@ -24,6 +24,25 @@ public sealed class TensorTransferTests
     }
 
     [Fact]
+    public void ReadBytes_OfManyPieces_AreThoseOfTheCopyInOrder()
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor tensor = torch.arange((32 << 20) + 3, torch.int32);
+        List<int> lengths = [];
+        int next = 0;
+
+        tensor.ReadBytes(piece =>
+        {
+            lengths.Add(piece.Length);
+            foreach (int value in System.Runtime.InteropServices.MemoryMarshal.Cast<byte, int>(piece))
+                if (value != next++) throw new InvalidDataException($"{value} at {next - 1}");
+        });
+
+        lengths.ShouldBe([64 << 20, 64 << 20, 12]);
+        next.ShouldBe((32 << 20) + 3);
+    }
+
+    [Fact]
     public void ToHost_OfTransposedSliceWithGradient_IsRowMajor()
     {
         using DisposeScope scope = torch.NewDisposeScope();

@@ -11,8 +11,6 @@ namespace Lab.Models.Checkpoints;
 /// </summary>
 public static class StateDictionaryWriter
 {
-    private const long BlockElements = 16 << 20;
-
     /// <summary>Writes a file atomically. Equal tensors under an equal file name give equal bytes.</summary>
     /// <param name="path">The file to write; an existing one is replaced. Its name without extension names the zip's folder.</param>
     /// <param name="tensors">The tensors in order; their names are the keys. One tensor under two names is stored once: they are tied.</param>
@@ -45,7 +43,7 @@ public static class StateDictionaryWriter
             foreach ((Tensor tensor, string key) in storages.OrderBy(storage => storage.Value, StringComparer.Ordinal))
             {
                 zip.Begin($"{folder}/data/{key}", tensor.numel() * tensor.element_size());
-                WriteElements(zip, tensor);
+                tensor.ReadBytes(zip.Write);
                 zip.End();
             }
 
@@ -59,17 +57,5 @@ public static class StateDictionaryWriter
         zip.Begin(name, bytes.Length);
         zip.Write(bytes);
         zip.End();
-    }
-
-    /// <summary>Writes the elements block by block: a span holds at most 2 GiB, and a tensor elsewhere is not copied whole.</summary>
-    private static void WriteElements(StoredZipWriter zip, Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        Tensor flat = tensor.detach().contiguous().view(-1);
-        for (long from = 0; from < flat.shape[0]; from += BlockElements)
-        {
-            using var blockScope = NewDisposeScope();
-            zip.Write(flat.narrow(0, from, Math.Min(BlockElements, flat.shape[0] - from)).cpu().contiguous().bytes);
-        }
     }
 }

@@ -6,15 +6,13 @@ namespace Lab.SparseTraining.Training;
 internal sealed class BackgroundSave : IDisposable
 {
     private Task _pending = Task.CompletedTask;
-    private Action? _save;
 
     /// <summary>Begins to store, as soon as what was begun before is stored.</summary>
     /// <param name="save">Stores. What it throws, the next call of a member throws.</param>
     public void Begin(Action save)
     {
         Wait();
-        _save = save;
-        _pending = Task.Factory.StartNew(Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _pending = Task.Factory.StartNew(save, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
 
     /// <summary>Waits until what was begun is stored. Throws what went wrong, once.</summary>
@@ -36,13 +34,5 @@ internal sealed class BackgroundSave : IDisposable
     {
         Task.WaitAny(_pending);
         _ = _pending.Exception;
-    }
-
-    private void Run()
-    {
-        // Let go of, so that a copy of the training's state does not stay until the next.
-        Action save = _save!;
-        _save = null;
-        save();
     }
 }

@@ -1,14 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
 using Google.Protobuf;
+using Lab.Tensors;
 
 namespace Lab.SparseTraining.Training;
 
 /// <summary>The checkpoints of one run, "checkpoint-{step}.safetensors" in its folder, of which the newest ones are kept.</summary>
 /// <param name="folder">The run's folder.</param>
 /// <param name="kept">How many are kept.</param>
-/// <param name="write">Writes a file; by default as <see cref="Lab.Tensors.SafetensorsWriter"/> does. A seam.</param>
-internal sealed class CheckpointFolder(string folder, int kept, CheckpointWriter? write = null)
+/// <param name="create">Creates a file that must not exist; a seam.</param>
+internal sealed class CheckpointFolder(string folder, int kept, Func<string, Stream>? create = null)
 {
     private const string Prefix = "checkpoint-";
     private const string Extension = ".safetensors";
@@ -27,11 +28,15 @@ internal sealed class CheckpointFolder(string folder, int kept, CheckpointWriter
     /// <summary>The checkpoints, oldest first.</summary>
     public IEnumerable<(long Step, long Bytes)> All => StepsIn(folder).Select(step => (step, new FileInfo(PathOf(folder, step)).Length));
 
-    /// <summary>Stores a checkpoint, then deletes those that are too old. After a failure the older ones are all there.</summary>
-    /// <exception cref="IOException">The disk is full, for instance.</exception>
-    public void Save(TrainingCheckpoint checkpoint)
+    /// <summary>Writes a checkpoint of a training, on its thread; it counts once it is committed.</summary>
+    /// <inheritdoc cref="TrainingCheckpoint.Begin"/>
+    public PendingFile Begin(SparseTrainer trainer, TrainingCurve curve) => TrainingCheckpoint.Begin(PathOf(folder, trainer.StepsTaken), trainer, curve, create);
+
+    /// <summary>Waits until a checkpoint is on the disk, then deletes those that are too old; on any thread. After a failure the older ones are all there.</summary>
+    /// <exception cref="IOException">The disk fails.</exception>
+    public void Commit(PendingFile checkpoint)
     {
-        checkpoint.Save(PathOf(folder, checkpoint.Step), write);
+        using (checkpoint) checkpoint.Commit();
         foreach (long step in StepsIn(folder).SkipLast(kept)) File.Delete(PathOf(folder, step));
     }
 

@@ -8,8 +8,18 @@ using F = TorchSharp.torch.nn.functional;
 namespace Lab.SparseTraining.Training;
 
 /// <summary>Evaluates a model on the same evenly spaced windows of the held-out split every time.</summary>
-internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTokens, int batchSize)
+/// <param name="split">The held-out split.</param>
+/// <param name="config">The architecture: windows are as long as its context.</param>
+/// <param name="maxTokens">How many tokens at most; at least one window is taken.</param>
+/// <param name="batchSize">The most windows in one pass.</param>
+internal sealed class HeldOutEvaluator(TokenSplit split, TransformerConfig config, long maxTokens, int batchSize)
 {
+    /// <summary>Of all heads' attention scores in one pass. Training by hand keeps none: an evaluation must not be what needs the most memory.</summary>
+    private const long MaxScoreBytes = 16 << 20;
+
+    private readonly int _length = config.NCtx;
+    private readonly int _rows = (int)Math.Clamp(MaxScoreBytes / ((long)config.NHeads * config.NCtx * config.NCtx * sizeof(float)), 1, batchSize);
+
     public HeldOutEvaluation Evaluate(Transformer model, CancellationToken ct)
     {
         using var scope = NewDisposeScope();
@@ -36,18 +46,18 @@ internal sealed class HeldOutEvaluator(TokenSplit split, int length, long maxTok
     /// <summary>The mean over all windows.</summary>
     private double MeanLoss(Func<Tensor, long, Tensor> lossOf, CancellationToken ct)
     {
-        long windows = Math.Max(1, Math.Min(maxTokens, split.Length - 1) / length);
+        long windows = Math.Max(1, Math.Min(maxTokens, split.Length - 1) / _length);
         long stride = Math.Max(1, (split.Length - 1) / windows);
-        long[] buffer = new long[batchSize * (length + 1)];
+        long[] buffer = new long[_rows * (_length + 1)];
         double sum = 0;
-        for (long first = 0; first < windows; first += batchSize)
+        for (long first = 0; first < windows; first += _rows)
         {
             ct.ThrowIfCancellationRequested();
             using var batchScope = NewDisposeScope();
-            int rows = (int)Math.Min(batchSize, windows - first);
-            for (int row = 0; row < rows; row++) split.Read((first + row) * stride, buffer.AsSpan(row * (length + 1), length + 1));
-            Tensor tokens = tensor(buffer.AsSpan(0, rows * (length + 1)).ToArray(), rows, length + 1);
-            sum += lossOf(tokens, first / batchSize).item<float>() * rows;
+            int rows = (int)Math.Min(_rows, windows - first);
+            for (int row = 0; row < rows; row++) split.Read((first + row) * stride, buffer.AsSpan(row * (_length + 1), _length + 1));
+            Tensor tokens = tensor(buffer.AsSpan(0, rows * (_length + 1)).ToArray(), rows, _length + 1);
+            sum += lossOf(tokens, first / _rows).item<float>() * rows;
         }
 
         return sum / windows;

@@ -5,7 +5,7 @@ namespace Lab.SparseTraining.Training;
 /// <summary>The law that weights and moments have room in memory: a run that ends its process for want of it would be taken up at each start.</summary>
 internal static class MemoryFloor
 {
-    /// <summary>Of weights and both moments, which a checkpoint has in host memory on any device. Gradients and activations come on top.</summary>
+    /// <summary>Of weights and both moments. Gradients and activations come on top.</summary>
     private const double BytesPerParameter = 12;
 
     /// <summary>Checks the matrices of the layers, before there is a vocabulary.</summary>

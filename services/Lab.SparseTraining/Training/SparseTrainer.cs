@@ -38,7 +38,7 @@ internal sealed class SparseTrainer : IDisposable
         _optimizer = new SparseOptimizer(Model.Weights, recipe);
         if (TrainingPass.Supports(Model)) _pass = new TrainingPass(Model, recipe.BatchSize, config.NCtx);
         _sampler = new BatchSampler(train, recipe.BatchSize, config.NCtx, seed);
-        _evaluator = new HeldOutEvaluator(heldOut, config.NCtx, recipe.EvaluationTokens, recipe.BatchSize);
+        _evaluator = new HeldOutEvaluator(heldOut, config, recipe.EvaluationTokens, recipe.BatchSize);
     }
 
     public Transformer Model { get; }

@@ -13,71 +13,45 @@ namespace Lab.SparseTraining.Training;
 /// Everything that a training needs to continue bit for bit: parameters, both moments, the step and the curve, in one
 /// safetensors file with a SHA-256 over all of it. Batches are functions of the step, so no generator has state.
 /// </summary>
-/// <param name="Step">Steps taken.</param>
-/// <param name="Tensors">Parameters and moments in host memory, 12 bytes a parameter.</param>
-/// <param name="Points">The curve.</param>
-/// <param name="Evaluations">The history of evaluations.</param>
-/// <param name="Tail">What the curve knows beyond its last point.</param>
-internal sealed record TrainingCheckpoint(
-    long Step,
-    IReadOnlyList<HostTensor> Tensors,
-    IReadOnlyList<Proto.TrainingPoint> Points,
-    IReadOnlyList<Proto.TrainingEvaluation> Evaluations,
-    CurveTail Tail)
+internal static class TrainingCheckpoint
 {
     private const string DigestKey = "sha256";
 
     private static readonly JsonFormatter Formatter = new(JsonFormatter.Settings.Default);
 
-    /// <summary>Copies the state of a training as it is now, on the training's thread; it may go on while the copy is stored.</summary>
-    public static TrainingCheckpoint Capture(SparseTrainer trainer, TrainingCurve curve)
-    {
-        using var scope = NewDisposeScope();
-        List<HostTensor> tensors = [];
-        foreach ((string name, Tensor parameter, Tensor first, Tensor second) in trainer.Optimizer.State)
-        {
-            tensors.Add(parameter.detach().ToHost($"parameter/{name}"));
-            tensors.Add(first.ToHost($"first_moment/{name}"));
-            tensors.Add(second.ToHost($"second_moment/{name}"));
-        }
-
-        return new TrainingCheckpoint(trainer.StepsTaken, tensors, [.. curve.Points], [.. curve.Evaluations], curve.Tail);
-    }
-
-    /// <summary>Writes the checkpoint atomically, on any thread.</summary>
+    /// <summary>
+    /// Writes the state of a training as it is now, on the training's thread. Nothing is copied: with weights, gradients and moments there may be
+    /// no room. The bytes are with the system on return, and the training may go on while the file is committed.
+    /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="write">Writes the file; a seam.</param>
-    public void Save(string path, CheckpointWriter? write = null)
+    /// <param name="trainer">The training.</param>
+    /// <param name="curve">Its curve.</param>
+    /// <param name="create">Creates a file that must not exist; a seam.</param>
+    /// <returns>To commit and to dispose.</returns>
+    /// <exception cref="IOException">The disk is full, for instance.</exception>
+    public static PendingFile Begin(string path, SparseTrainer trainer, TrainingCurve curve, Func<string, Stream>? create = null)
     {
         SortedDictionary<string, string> metadata = new(StringComparer.Ordinal)
         {
-            ["step"] = Step.ToString(CultureInfo.InvariantCulture),
-            ["curve"] = JsonSerializer.Serialize(Points.Select(item => Formatter.Format(item))),
-            ["evaluations"] = JsonSerializer.Serialize(Evaluations.Select(item => Formatter.Format(item))),
-            ["pending_sum"] = Tail.Sum.ToString("R", CultureInfo.InvariantCulture),
-            ["pending_count"] = Tail.Count.ToString(CultureInfo.InvariantCulture),
-            ["gradient_rms"] = Tail.GradientRms.ToString("R", CultureInfo.InvariantCulture),
+            ["step"] = trainer.StepsTaken.ToString(CultureInfo.InvariantCulture),
+            ["curve"] = JsonSerializer.Serialize(curve.Points.Select(item => Formatter.Format(item))),
+            ["evaluations"] = JsonSerializer.Serialize(curve.Evaluations.Select(item => Formatter.Format(item))),
+            ["pending_sum"] = curve.Tail.Sum.ToString("R", CultureInfo.InvariantCulture),
+            ["pending_count"] = curve.Tail.Count.ToString(CultureInfo.InvariantCulture),
+            ["gradient_rms"] = curve.Tail.GradientRms.ToString("R", CultureInfo.InvariantCulture),
         };
-        metadata[DigestKey] = Digest(Tensors, metadata);
-        (write ?? SafetensorsWriter.Write)(path, Tensors, metadata);
+        metadata[DigestKey] = Digest(trainer, metadata);
+        return SafetensorsWriter.Begin(path, Tensors(trainer), metadata, create);
     }
 
     /// <summary>Restores the trainer and the curve. Where it throws, the trainer is not to be used.</summary>
     /// <exception cref="InvalidDataException">The checkpoint is corrupt or belongs to another model.</exception>
     public static void Restore(string path, SparseTrainer trainer, TrainingCurve curve)
     {
-        using SafetensorsFile file = SafetensorsFile.Open(path);
-        List<HostTensor> tensors = [];
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        foreach ((string name, Tensor parameter, Tensor first, Tensor second) in trainer.Optimizer.State)
-        {
-            Restore($"parameter/{name}", parameter);
-            Restore($"first_moment/{name}", first);
-            Restore($"second_moment/{name}", second);
-        }
-
-        if (Metadata(DigestKey) != Digest(tensors, file.Metadata)) throw new InvalidDataException($"{path} is corrupt: its bytes do not have the recorded SHA-256.");
+        using SafetensorsFile file = SafetensorsFile.Open(path, share: false);
+        using (no_grad())
+            foreach ((string name, Tensor target) in Tensors(trainer)) Restore(name, target);
+        if (Metadata(DigestKey) != Digest(trainer, file.Metadata)) throw new InvalidDataException($"{path} is corrupt: its bytes do not have the recorded SHA-256.");
         curve.Restore(
             JsonSerializer.Deserialize<string[]>(Metadata("curve"))!.Select(Proto.TrainingPoint.Parser.ParseJson),
             JsonSerializer.Deserialize<string[]>(Metadata("evaluations"))!.Select(Proto.TrainingEvaluation.Parser.ParseJson),
@@ -89,20 +63,26 @@ internal sealed record TrainingCheckpoint(
 
         void Restore(string name, Tensor target)
         {
-            if (!file.Entries.ContainsKey(name)) throw new InvalidDataException($"{path} has no tensor {name}.");
-            HostTensor stored = file.Read(name);
-            if (!stored.Shape.SequenceEqual(target.shape)) throw new InvalidDataException($"{path}: {name} has another shape than the model's.");
-            tensors.Add(stored);
-            target.copy_(stored.ToTorch());
+            if (!file.Entries.TryGetValue(name, out SafetensorsEntry? entry)) throw new InvalidDataException($"{path} has no tensor {name}.");
+            if (!entry.Shape.SequenceEqual(target.shape)) throw new InvalidDataException($"{path}: {name} has another shape than the model's.");
+            using Tensor stored = file.Load(name);
+            target.copy_(stored);
         }
 
         string Metadata(string key) => file.Metadata.GetValueOrDefault(key) ?? throw new InvalidDataException($"{path} has no metadata {key}.");
     }
 
-    private static string Digest(IReadOnlyList<HostTensor> tensors, IEnumerable<KeyValuePair<string, string>> metadata)
+    private static IEnumerable<(string Name, Tensor Tensor)> Tensors(SparseTrainer trainer) => trainer.Optimizer.State.SelectMany(entry => new[]
+    {
+        ($"parameter/{entry.Name}", entry.Parameter),
+        ($"first_moment/{entry.Name}", entry.FirstMoment),
+        ($"second_moment/{entry.Name}", entry.SecondMoment),
+    });
+
+    private static string Digest(SparseTrainer trainer, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (HostTensor tensor in tensors) hash.AppendData(tensor.Data.Span);
+        foreach ((_, Tensor tensor) in Tensors(trainer)) tensor.ReadBytes(hash.AppendData);
         foreach ((string key, string value) in metadata.Where(item => item.Key != DigestKey).OrderBy(item => item.Key, StringComparer.Ordinal))
         {
             hash.AppendData(Encoding.UTF8.GetBytes($"{key.Length}:{key}{value.Length}:{value}"));

@@ -13,8 +13,8 @@ namespace Lab.SparseTraining.Training;
 /// <param name="store">Has the corpus and takes the models.</param>
 /// <param name="peak">The machine's rate.</param>
 /// <param name="time">The clock.</param>
-/// <param name="write">Writes checkpoints; a seam.</param>
-internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, TimeProvider time, CheckpointWriter? write = null) : IRunExecutor<Proto.TrainingRun>
+/// <param name="create">Creates the file of a checkpoint; a seam.</param>
+internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, TimeProvider time, Func<string, Stream>? create = null) : IRunExecutor<Proto.TrainingRun>
 {
     public async Task ExecuteAsync(RunContext<Proto.TrainingRun> context, CancellationToken ct)
     {
@@ -28,7 +28,7 @@ internal sealed class TrainingExecutor(ArtifactStore store, MatmulPeak peak, Tim
 
         await using TensorWorker worker = new(context.Run.Name);
         TrainingSession session = await worker.RunAsync(
-            _ => new TrainingSession(context, new SparseTrainer(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules), write, peak, time), ct);
+            _ => new TrainingSession(context, new SparseTrainer(architecture, recipe, corpus.Train, corpus.HeldOut, config.Seed, interventions.Rules), create, peak, time), ct);
         try
         {
             while (!await worker.RunAsync(token => TrainOn(context, session, corpus, model, token), ct))

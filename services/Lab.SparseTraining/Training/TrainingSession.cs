@@ -1,4 +1,5 @@
 using Lab.ServiceDefaults.Runs;
+using Lab.Tensors;
 using Proto = Lab.Protos.SparseTraining.V1;
 
 namespace Lab.SparseTraining.Training;
@@ -20,11 +21,11 @@ internal sealed class TrainingSession : IDisposable
 
     /// <summary>Takes the training up at its last checkpoint. Owns the trainer from now on.</summary>
     /// <exception cref="InvalidDataException">The checkpoint cannot be used, or a fork has none. As with every exception, the trainer has been disposed.</exception>
-    public TrainingSession(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, CheckpointWriter? write, MatmulPeak peak, TimeProvider time)
+    public TrainingSession(RunContext<Proto.TrainingRun> context, SparseTrainer trainer, Func<string, Stream>? create, MatmulPeak peak, TimeProvider time)
     {
         (_context, _trainer, _time) = (context, trainer, time);
         _plan = TrainingRunMapping.ToCheckpointPlan(context.Run.Config);
-        _checkpoints = new CheckpointFolder(context.WorkFolder, _plan.Kept, write);
+        _checkpoints = new CheckpointFolder(context.WorkFolder, _plan.Kept, create);
         Curve = new TrainingCurve(trainer.Recipe.DecaySteps);
         try
         {
@@ -122,18 +123,17 @@ internal sealed class TrainingSession : IDisposable
     private bool IsCheckpointDue(long step) =>
         step % _trainer.Recipe.CheckpointInterval == 0 || _time.GetElapsedTime(_checkpointTimestamp) >= _plan.TimeInterval;
 
-    /// <summary>Copies the state, which is then stored while the training goes on. Does nothing if that of this step is stored.</summary>
+    /// <summary>Writes a checkpoint; the training goes on while the disk takes it. Does nothing if that of this step is stored.</summary>
     private void Checkpoint()
     {
         if (_checkpointStep == _trainer.StepsTaken) return;
-        // Two copies at once would be too much memory.
         _saves.Wait();
         // The run's record first: if this is the last checkpoint, nothing measures the metrics again after a crash.
         _context.Update(_ => { }, persist: true);
-        TrainingCheckpoint checkpoint = TrainingCheckpoint.Capture(_trainer, Curve);
+        PendingFile checkpoint = _checkpoints.Begin(_trainer, Curve);
         _saves.Begin(() =>
         {
-            _checkpoints.Save(checkpoint);
+            _checkpoints.Commit(checkpoint);
             _monitor.ReportCheckpoints(_checkpoints);
         });
         (_checkpointStep, _checkpointTimestamp) = (_trainer.StepsTaken, _time.GetTimestamp());

@@ -43,7 +43,7 @@ internal static class BenchmarkModels
     {
         using Transformer model = new(Gpt2Small, TransformerWeights.Initialize(Gpt2Small, seed: 1));
         File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(new { model_type = "gpt2" }));
-        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), model.Weights.All.Select(parameter => parameter.Value.ToHost(parameter.Name)));
+        SafetensorsWriter.Write(Path.Combine(folder, "model.safetensors"), model.Weights.All.Select(parameter => (parameter.Name, parameter.Value)));
     }
 
     /// <summary>Writes the wide model as the lab does.</summary>

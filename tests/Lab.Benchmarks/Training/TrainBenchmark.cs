@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Lab.Models;
 using Lab.Models.Corpora;
+using Lab.Models.Folders;
 using Lab.SparseTraining.Corpora;
 using Lab.SparseTraining.Training;
 using Lab.Tensors;
@@ -45,7 +46,11 @@ internal sealed class TrainBenchmark : IBenchmark
         }
     }
 
-    /// <summary>The child: takes a few sparse steps, and prints the most memory it took, what the recipe needs at least, and its activations, in MB.</summary>
+    /// <summary>
+    /// The child: takes a few sparse steps, with two checkpoints between them, an evaluation and the model's files at the end, and prints the most memory it
+    /// took in the steps and altogether, what the recipe needs at least, and its activations, all in MB; and the seconds that the training waited for a
+    /// checkpoint.
+    /// </summary>
     public static void RunChild(string folder)
     {
         TorchRuntime.Configure(0);
@@ -57,15 +62,38 @@ internal sealed class TrainBenchmark : IBenchmark
         TrainingRecipe recipe = Recipe with { WeightFraction = 1.0 / 64, EmbeddingFraction = 1.0 / 16 };
         using SparseTrainer trainer = new(config, recipe, corpus.Train, corpus.HeldOut, seed: 0);
         for (int step = 0; step < 4; step++) trainer.Step();
+        double inSteps = ChildProcess.StatusOf("VmHWM") - before, pause = 0;
+        using BackgroundSave saves = new();
+        for (int step = 0; step < 6; step++)
+        {
+            if (step % 3 == 0)
+            {
+                long start = Stopwatch.GetTimestamp();
+                PendingFile checkpoint = TrainingCheckpoint.Begin(Path.Combine(folder, $"checkpoint-{step}"), trainer, new TrainingCurve(recipe.Steps));
+                pause = Stopwatch.GetElapsedTime(start).TotalSeconds;
+                saves.Begin(() =>
+                {
+                    using (checkpoint) checkpoint.Commit();
+                });
+            }
+
+            trainer.Step();
+        }
+
+        saves.Wait();
+        trainer.Evaluate(CancellationToken.None);
+        TransformerCheckpoint.Save(trainer.Model, folder);
+        CircuitSparsityFolder.Save(trainer.Model, folder);
         double parameters = trainer.Model.Weights.All.Sum(parameter => parameter.Value.numel()) * 4 * sizeof(float) / 1e6;
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{ChildProcess.StatusOf("VmHWM") - before} {parameters} {trainer.ActivationBytes / 1e6}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{inSteps} {ChildProcess.StatusOf("VmHWM") - before} {parameters} {trainer.ActivationBytes / 1e6} {pause}"));
     }
 
     private static async Task MeasureMemoryAsync(BenchmarkReport report, string folder, CancellationToken ct)
     {
         double[] numbers = await ChildProcess.RunAsync([ChildArgument, folder], ct);
-        report.Note($"train.memory: d_model 1024, 2 layers: {numbers[0]:F0} MB at most above the start, {numbers[1]:F0} MB of weights, gradients and two moments, {numbers[2]:F0} MB of activations.");
-        report.Ratio("train.memory_less_activations", numbers[0] - numbers[2], numbers[1]);
+        (double inSteps, double most, double least, double activations, double pause) = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]);
+        report.Note($"train.memory: d_model 1024, 2 layers: {inSteps:F0} MB at most above the start in the steps, {most:F0} MB with checkpoints, an evaluation and the model's files; {least:F0} MB of weights, gradients and two moments, {activations:F0} MB of activations. A checkpoint holds the training up for {pause:F2} s.");
+        report.Ratio("train.memory_less_activations", most - activations, least);
     }
 
     private static TransformerConfig Shape(int width, int layers) => new()

@@ -4,7 +4,7 @@ using Lab.Tensors;
 
 namespace Lab.SparseTraining.Tests.Training;
 
-/// <summary>Checkpoints are written while the training goes on.</summary>
+/// <summary>The training goes on while the disk takes a checkpoint.</summary>
 public sealed class CheckpointWritingTests : IAsyncLifetime
 {
     private TrainingBench _bench = null!;
@@ -20,7 +20,7 @@ public sealed class CheckpointWritingTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Execute_WhileACheckpointIsWritten_TakesFurtherStepsAndWritesTheStateOfItsOwn()
+    public async Task Execute_WhileACheckpointGetsToTheDisk_TakesFurtherStepsAndStoresTheStateOfItsOwn()
     {
         TrainingRun whole = await _bench.ExecuteAsync("whole", KeepAll);
         using ManualResetEventSlim stepped = new();
@@ -33,11 +33,7 @@ public sealed class CheckpointWritingTests : IAsyncLifetime
             {
                 if (step == 8) stepped.Set();
             },
-            (path, tensors, metadata) =>
-            {
-                if (!stepped.Wait(TimeSpan.FromMinutes(1), Ct)) throw new TimeoutException("The training waits for the checkpoint of step 5.");
-                SafetensorsWriter.Write(path, tensors, metadata);
-            });
+            path => new SlowFile(path, stepped));
 
         run.Model.ShouldBe(whole.Model);
         run.Checkpoints.Select(checkpoint => checkpoint.Step).ShouldBe([5, 10, 15, 20, 25, 30]);
@@ -53,11 +49,8 @@ public sealed class CheckpointWritingTests : IAsyncLifetime
         TrainingRun run = _bench.NewRun();
         string last = CheckpointFolder.PathOf(_bench.WorkFolder("failed"), 30);
 
-        IOException error = await Should.ThrowAsync<IOException>(() => _bench.ExecuteAsync("failed", run, write: (path, tensors, metadata) =>
-        {
-            if (path == last) throw new IOException("no room");
-            SafetensorsWriter.Write(path, tensors, metadata);
-        }));
+        IOException error = await Should.ThrowAsync<IOException>(() => _bench.ExecuteAsync("failed", run, create: path =>
+            path.StartsWith(last, StringComparison.Ordinal) ? throw new IOException("no room") : File.Create(path)));
 
         error.Message.ShouldBe("no room");
         run.Model.ShouldBeEmpty();
@@ -75,5 +68,15 @@ public sealed class CheckpointWritingTests : IAsyncLifetime
 
         error.Message.ShouldContain("trainingRuns/source");
         steps.ShouldBeEmpty();
+    }
+
+    /// <summary>A file that takes until an event to get to the disk.</summary>
+    private sealed class SlowFile(string path, ManualResetEventSlim stepped) : FileStream(path, FileMode.CreateNew)
+    {
+        public override void Flush(bool flushToDisk)
+        {
+            if (flushToDisk && !stepped.Wait(TimeSpan.FromMinutes(1), Ct)) throw new TimeoutException("The training waits for the checkpoint of step 5.");
+            base.Flush(flushToDisk);
+        }
     }
 }

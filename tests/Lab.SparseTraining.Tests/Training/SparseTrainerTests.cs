@@ -63,7 +63,7 @@ public sealed class SparseTrainerTests : IDisposable
         TrainingCurve wholeCurve = Run(whole, new TrainingCurve(20), 20);
 
         using SparseTrainer first = _tiny.Start();
-        TrainingCheckpoint.Capture(first, Run(first, new TrainingCurve(20), 11)).Save(folder["c"]);
+        TinyTraining.Save(folder["c"], first, Run(first, new TrainingCurve(20), 11));
         using SparseTrainer second = _tiny.Start(seed: 1);
         TrainingCurve curve = new(20);
         TrainingCheckpoint.Restore(folder["c"], second, curve);
@@ -84,7 +84,7 @@ public sealed class SparseTrainerTests : IDisposable
         using TemporaryFolder folder = new();
         using SparseTrainer trainer = _tiny.Start();
         trainer.Step();
-        TrainingCheckpoint.Capture(trainer, new TrainingCurve(20)).Save(folder["c"]);
+        TinyTraining.Save(folder["c"], trainer, new TrainingCurve(20));
         string path = Directory.GetFiles(folder.Path).Single();
         byte[] bytes = File.ReadAllBytes(path);
         bytes[^5] ^= 0x10;

@@ -85,7 +85,9 @@ public sealed class SparsityLawTests : IDisposable
                     bool isEmbedding = parameter.Name is "transformer.wte.weight" or "lm_head.weight";
                     bool isDense = (parameter.Name == "transformer.wpe.weight" && config.DPos > 0) || (isEmbedding ? recipe.EmbeddingFraction : recipe.WeightFraction) == 1;
                     double density = isDense ? 1 : isEmbedding ? schedule.EmbeddingDensity(step, recipe.EmbeddingFraction) : schedule.WeightDensity(step);
-                    parameter.Value.count_nonzero().item<long>().ShouldBe((long)(density * parameter.Value.numel()), $"{parameter.Name} after step {step}");
+                    // A weight may be drawn as 0: one in some tens of millions.
+                    long chance = density == 1 ? 2 : 0, expected = (long)(density * parameter.Value.numel());
+                    parameter.Value.count_nonzero().item<long>().ShouldBeInRange(expected - chance, expected, $"{parameter.Name} after step {step}");
                     if (isEmbedding || parameter.Name == "transformer.wpe.weight") continue;
                     int axis = parameter.Name.EndsWith("c_proj.weight", StringComparison.Ordinal) ? 0 : 1;
                     parameter.Value.ne(0).sum(axis, type: ScalarType.Int64).min().item<long>().ShouldBeGreaterThanOrEqualTo(recipe.MinNonzeroPerNeuron);

@@ -3,6 +3,7 @@ using Lab.Models.Corpora;
 using Lab.Models.Tokenizers;
 using Lab.SparseTraining.Training;
 using Lab.SparseTraining.Training.Interventions;
+using Lab.Tensors;
 using Lab.Testing;
 
 namespace Lab.SparseTraining.Tests.Training;
@@ -11,6 +12,13 @@ namespace Lab.SparseTraining.Tests.Training;
 internal sealed class TinyTraining : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
+
+    /// <summary>Writes a checkpoint and waits for the disk.</summary>
+    public static void Save(string path, SparseTrainer trainer, TrainingCurve curve)
+    {
+        using PendingFile file = TrainingCheckpoint.Begin(path, trainer, curve);
+        file.Commit();
+    }
 
     public TinyTraining()
     {

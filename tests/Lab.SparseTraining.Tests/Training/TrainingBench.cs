@@ -56,11 +56,11 @@ internal sealed class TrainingBench : IDisposable
     /// <param name="id">Names its folder.</param>
     /// <param name="run">Takes all changes.</param>
     /// <param name="onStep">Told of each step; what it throws is what the process dies of, leaving what is on disk.</param>
-    /// <param name="write">Writes checkpoints.</param>
-    public async Task ExecuteAsync(string id, TrainingRun run, Action<long>? onStep = null, CheckpointWriter? write = null)
+    /// <param name="create">Creates the files of checkpoints.</param>
+    public async Task ExecuteAsync(string id, TrainingRun run, Action<long>? onStep = null, Func<string, Stream>? create = null)
     {
         RunContext<TrainingRun> context = new(run.Clone(), WorkFolder(id), isResumed: run.Curve.Count > 0, Update, TimeProvider.System);
-        await new TrainingExecutor(Store, _peak, TimeProvider.System, write).ExecuteAsync(context, Ct);
+        await new TrainingExecutor(Store, _peak, TimeProvider.System, create).ExecuteAsync(context, Ct);
 
         // Checkpoints are told of by a thread of their own.
         void Update(Action<TrainingRun> change, bool persist)

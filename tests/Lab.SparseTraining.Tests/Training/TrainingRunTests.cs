@@ -205,11 +205,10 @@ public sealed class TrainingRunTests : IAsyncLifetime
     {
         TrainingRun whole = await _bench.ExecuteAsync("whole");
         long size = _bench.Checkpoint("whole", 5 * 6).Length;
-        AtomicFile disk = new(new FullDisk(size * 5 / 2).Create);
+        FullDisk disk = new(size * 5 / 2);
         TrainingRun run = _bench.NewRun();
 
-        IOException error = await Should.ThrowAsync<IOException>(() => _bench.ExecuteAsync(
-            "full", run, write: (path, tensors, metadata) => disk.Write(path, SafetensorsWriter.ToBytes(tensors, metadata))));
+        IOException error = await Should.ThrowAsync<IOException>(() => _bench.ExecuteAsync("full", run, create: disk.Create));
         ServiceDefaults.Errors.ErrorMapping.ToStatus(error).Message.ShouldContain("disk");
         CheckpointFolder.StepsIn(_bench.WorkFolder("full")).ShouldBe([5, 10]);
         await _bench.ExecuteAsync("full", run);

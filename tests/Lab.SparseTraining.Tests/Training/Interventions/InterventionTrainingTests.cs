@@ -65,7 +65,7 @@ public sealed class InterventionTrainingTests : IDisposable
 
         using SparseTrainer first = _tiny.Start(interventions: rules);
         Run(first, 9);
-        TrainingCheckpoint.Capture(first, new TrainingCurve(20)).Save(folder["c"]);
+        TinyTraining.Save(folder["c"], first, new TrainingCurve(20));
         using SparseTrainer second = _tiny.Start(interventions: rules);
         TrainingCheckpoint.Restore(folder["c"], second, new TrainingCurve(20));
 
